@@ -1,0 +1,2 @@
+//! `ringkeeper-bench`: loads ZooKeeper-compatible servers.
+fn main() {}

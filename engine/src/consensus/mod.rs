@@ -1,0 +1,1 @@
+//! Batched Multi-Paxos as a state machine without I/O.

@@ -1,0 +1,1 @@
+//! Jute: ZooKeeper's binary encoding.

@@ -1,0 +1,1 @@
+//! The replica: where consensus and storage meet.

@@ -1,0 +1,1 @@
+//! A session's reads wait for its own writes, nothing else.

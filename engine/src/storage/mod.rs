@@ -1,0 +1,1 @@
+//! The log: formats, groups, recovery. Bytes to records and back; no files.

@@ -1,0 +1,2 @@
+//! `ringkeeper`: the server.
+fn main() {}
