@@ -66,4 +66,41 @@ impl ErrorCode {
     pub fn number(self) -> i32 {
         self as i32
     }
+
+    /// The code with this number on the wire, if it is one of ours.
+    #[must_use]
+    pub fn from_number(number: i32) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.number() == number)
+    }
+
+    /// All of them.
+    pub const ALL: [Self; 27] = [
+        Self::SystemError,
+        Self::RuntimeInconsistency,
+        Self::DataInconsistency,
+        Self::ConnectionLoss,
+        Self::MarshallingError,
+        Self::Unimplemented,
+        Self::OperationTimeout,
+        Self::BadArguments,
+        Self::NewConfigNoQuorum,
+        Self::ReconfigInProgress,
+        Self::NoNode,
+        Self::NoAuth,
+        Self::BadVersion,
+        Self::NoChildrenForEphemerals,
+        Self::NodeExists,
+        Self::NotEmpty,
+        Self::SessionExpired,
+        Self::InvalidAcl,
+        Self::AuthFailed,
+        Self::SessionMoved,
+        Self::NotReadOnly,
+        Self::EphemeralOnLocalSession,
+        Self::NoWatcher,
+        Self::ReconfigDisabled,
+        Self::SessionClosedRequireAuth,
+        Self::QuotaExceeded,
+        Self::ThrottledOp,
+    ];
 }

@@ -15,6 +15,12 @@ use crate::{
     shared_bytes::{SharedBytes, SharedStr},
 };
 
+pub use super::{
+    admit::{EdgeSettings, TtlSupport, admit},
+    bytes::DecodeError,
+    encoding::{Committed, encode},
+};
+
 /// The replicated unit: who asks, on whose behalf, and what.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Command {
@@ -98,6 +104,14 @@ pub enum Op {
     },
     /// Decided at the edge to fail with this code; takes its zxid as Apache's error transactions do.
     Fail(ErrorCode),
+}
+
+impl Op {
+    /// Whether a command that does this takes a zxid: all do but attach, which clients cannot see.
+    #[must_use]
+    pub fn takes_zxid(&self) -> bool {
+        !matches!(self, Self::AttachSession { .. })
+    }
 }
 
 /// The arguments of a create.
