@@ -2,9 +2,14 @@
 //! `client`, `replica_core`, `disk`, `archivist`.
 #![expect(dead_code, reason = "the parts land one after the other")]
 
+mod client;
 mod clock;
+mod cores;
 mod fatal;
 mod mailbox;
+mod messages;
+mod metrics;
 mod sync;
+mod watchdog;
 
 fn main() {}

@@ -8,9 +8,9 @@ use std::{path::PathBuf, sync::Arc};
 
 use ringkeeper_engine::{
     batch::Commands,
-    ids::{Owner, SessionId, Slot, Zxid},
+    ids::{SessionId, Slot, Zxid},
     shared_bytes::SharedStr,
-    state::{State, command::Committed},
+    state::command::Committed,
 };
 
 use crate::{
@@ -174,8 +174,6 @@ pub(crate) enum ArchivistQuestion {
     Ephemerals,
     /// Sizes of the directories.
     DirectorySizes,
-    /// Digests of the tree at past zxids.
-    Digests,
     /// The last snapshot.
     LastSnapshot,
 }
@@ -192,26 +190,6 @@ pub(crate) enum ArchivistAnswer {
         /// Bytes of log segments.
         log_bytes: u64,
     },
-    /// To `Digests`: oldest first.
-    Digests(Vec<(Zxid, u64)>),
     /// To `LastSnapshot`.
     LastSnapshot(Option<SnapshotDone>),
-}
-
-/// The State that recovery found, and what a core must know to go on from it.
-#[derive(Clone, Debug)]
-pub(crate) struct Recovered {
-    /// Every core takes a clone; payloads stay shared.
-    pub(crate) state: State,
-    /// Sessions that the State holds, with their timeouts: the replica's clock starts them anew.
-    pub(crate) sessions: Vec<(SessionId, i32)>,
-}
-
-/// Who acts: a connection's session and the number it drew.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Actor {
-    /// The session.
-    pub(crate) session: SessionId,
-    /// The connection that owns it.
-    pub(crate) owner: Owner,
 }

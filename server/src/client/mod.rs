@@ -1,0 +1,4 @@
+//! Clients as sockets: who is let in, bytes in and out, and the operators' four-letter words.
+
+pub(crate) mod accept;
+pub(crate) mod connection;
