@@ -4,6 +4,7 @@
 
 mod client;
 mod clock;
+mod config;
 mod cores;
 mod fatal;
 mod mailbox;
