@@ -1,2 +1,5 @@
-//! `ringkeeper-bench`: loads ZooKeeper-compatible servers.
+//! `ringkeeper-bench`: loads, tortures and compares ZooKeeper-compatible servers.
+
+#![forbid(unsafe_code)]
+
 fn main() {}
