@@ -1,10 +1,13 @@
 //! The replicated state: tree, sessions, ACLs, quotas; a function of the committed commands.
 
+pub mod acl;
 pub mod admit;
+pub mod auth;
 mod bytes;
 pub mod command;
 mod encoding;
 pub mod outcome;
+pub mod quota;
 pub mod session;
 pub mod snapshot;
 

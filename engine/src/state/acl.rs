@@ -1,0 +1,252 @@
+//! Access control lists: who may do what to a znode, and which lists a client may set.
+//!
+//! Which schemes a server offers decides what may be set, before a command is made; it does not
+//! decide what matches, because applying a command must not depend on settings.
+
+use alloc::{
+    borrow::ToOwned,
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::outcome::Change;
+use crate::protocol::{
+    error_code::ErrorCode,
+    records::{Acl, Id, perms},
+};
+
+/// The schemes that an operator can switch on and off. `world`, `ip` and `auth` are always there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Schemes {
+    /// `DigestAuthenticationProvider.enabled`: on unless switched off.
+    pub digest: bool,
+    /// `authProvider.N` names a SASL provider.
+    pub sasl: bool,
+    /// `authProvider.N` names an X.509 provider, or clients may come over TLS.
+    pub x509: bool,
+}
+
+impl Default for Schemes {
+    fn default() -> Self {
+        Self { digest: true, sasl: false, x509: false }
+    }
+}
+
+/// The `ip` identity of a connection. An IPv4 client of an IPv6 socket is an IPv4 client.
+#[must_use]
+pub fn ip_id(address: IpAddr) -> Id {
+    Id { scheme: "ip".to_owned(), id: address.to_canonical().to_string() }
+}
+
+/// The list that anybody may use in any way: `world:anyone` with all permissions.
+#[must_use]
+pub fn open() -> Vec<Acl> {
+    let id = Id { scheme: "world".to_owned(), id: "anyone".to_owned() };
+    Vec::from([Acl { perms: perms::ALL, id }])
+}
+
+/// Whether one of the identities `auth` has one of the permissions `needed` under `acl`. An empty
+/// list permits everything.
+#[must_use]
+pub fn permitted(acl: &[Acl], needed: i32, auth: &[Id], skip_acl: bool) -> bool {
+    skip_acl
+        || acl.is_empty()
+        || auth.iter().any(|id| id.scheme == "super")
+        || acl.iter().any(|entry| entry.perms & needed != 0 && matches_any(&entry.id, auth))
+}
+
+/// Whether a watcher with the identities `auth` may be told of `change`: it must be allowed to read
+/// the znode, or it would learn what a read would not tell it.
+#[must_use]
+pub fn may_be_told(change: &Change, auth: &[Id], skip_acl: bool) -> bool {
+    permitted(&change.acl, perms::READ, auth, skip_acl)
+}
+
+/// The list that a create or setACL stores for what the client sent: without duplicates, `auth`
+/// entries replaced by the connection's authenticated identities, permissions as they came.
+///
+/// # Errors
+///
+/// `InvalidAcl`: nothing is left, or an entry means nothing under `schemes`.
+pub fn resolve(acl: Option<&[Acl]>, auth: &[Id], schemes: Schemes) -> Result<Vec<Acl>, ErrorCode> {
+    let sent = acl.unwrap_or_default();
+    let mut resolved = Vec::with_capacity(sent.len());
+    for (index, entry) in sent.iter().enumerate() {
+        if sent.iter().take(index).any(|earlier| earlier == entry) {
+            continue;
+        }
+        if entry.id.scheme == "auth" {
+            // The id that came with the entry means nothing. Identities that a client has without
+            // proving anything (its address) and the super user do not count.
+            let count_before = resolved.len();
+            let proven = auth.iter().filter(|id| is_proven(id, schemes)).cloned();
+            resolved.extend(proven.map(|id| Acl { perms: entry.perms, id }));
+            if resolved.len() == count_before {
+                return Err(ErrorCode::InvalidAcl);
+            }
+        } else if is_valid(&entry.id, schemes) {
+            resolved.push(entry.clone());
+        } else {
+            return Err(ErrorCode::InvalidAcl);
+        }
+    }
+    if resolved.is_empty() { Err(ErrorCode::InvalidAcl) } else { Ok(resolved) }
+}
+
+/// `acl` for readers without ADMIN: hashes of passwords are replaced by `x`.
+#[must_use]
+pub fn masked(acl: &[Acl]) -> Vec<Acl> {
+    let mut acl = acl.to_vec();
+    for entry in acl.iter_mut().filter(|entry| entry.id.scheme == "digest") {
+        if let Some((user, _)) = entry.id.id.split_once(':') {
+            entry.id.id = format!("{user}:x");
+        }
+    }
+    acl
+}
+
+fn matches_any(wanted: &Id, auth: &[Id]) -> bool {
+    if wanted.scheme == "world" {
+        return wanted.id == "anyone";
+    }
+    auth.iter().any(|id| id.scheme == wanted.scheme && matches(id, wanted))
+}
+
+/// Whether somebody with the identity `id` is meant by `wanted`, of the same scheme.
+fn matches(id: &Id, wanted: &Id) -> bool {
+    match wanted.scheme.as_str() {
+        "ip" => match (Network::parse(&id.id), Network::parse(&wanted.id)) {
+            (Some(host), Some(network)) => network.contains(host.address),
+            _ => false,
+        },
+        "sasl" => id.id == wanted.id || id.id == "super",
+        "digest" | "x509" => id.id == wanted.id,
+        _ => false,
+    }
+}
+
+fn is_proven(id: &Id, schemes: Schemes) -> bool {
+    match id.scheme.as_str() {
+        "digest" => schemes.digest,
+        "sasl" => schemes.sasl,
+        "x509" => schemes.x509,
+        _ => false,
+    }
+}
+
+fn is_valid(id: &Id, schemes: Schemes) -> bool {
+    match id.scheme.as_str() {
+        "world" => id.id == "anyone",
+        "ip" => Network::parse(&id.id).is_some(),
+        "digest" => schemes.digest && is_digest_id(&id.id),
+        "sasl" => schemes.sasl && is_principal(&id.id),
+        "x509" => schemes.x509 && is_distinguished_name(&id.id),
+        _ => false,
+    }
+}
+
+/// `user:hash`: two parts, of which the first may be empty. Colons at the end do not count.
+fn is_digest_id(id: &str) -> bool {
+    id.trim_end_matches(':').split(':').count() == 2
+}
+
+/// A Kerberos principal, `service/host@REALM` with host and realm optional: a name with an `@`
+/// must have that shape, one without may be anything.
+fn is_principal(id: &str) -> bool {
+    match id.split_once('@') {
+        None => true,
+        Some((name, realm)) => name.split('/').count() <= 2 && !realm.contains(['@', '/']),
+    }
+}
+
+/// A distinguished name as of RFC 2253: `key=value` pairs between commas, semicolons or pluses;
+/// a backslash or quotes protect a separator. Which keys exist is not checked.
+fn is_distinguished_name(id: &str) -> bool {
+    let (mut quoted, mut escaped) = (false, false);
+    let separated = id.split(|character| {
+        let is_separator = !quoted && !escaped && matches!(character, ',' | ';' | '+');
+        quoted ^= character == '"' && !escaped;
+        escaped = character == '\\' && !escaped;
+        is_separator
+    });
+    let is_pair = |pair: &str| {
+        let key = pair.split_once('=').map_or("", |(key, _)| key).trim();
+        let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ' ');
+        !key.is_empty() && key.chars().all(is_word)
+    };
+    let mut separated = separated;
+    // The empty name is a name: the one of nobody.
+    id.trim().is_empty() || separated.all(is_pair)
+}
+
+/// An address and how many of its bits must agree: all of them where no `/bits` follows.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Network {
+    address: IpAddr,
+    bits: u32,
+}
+
+impl Network {
+    fn parse(text: &str) -> Option<Self> {
+        let (address, bits) = match text.split_once('/') {
+            Some((address, bits)) => (address, Some(bits.parse::<u32>().ok()?)),
+            None => (text, None),
+        };
+        let address = if address.contains(':') {
+            IpAddr::V6(address.parse::<Ipv6Addr>().ok()?)
+        } else {
+            IpAddr::V4(parse_v4(address)?)
+        };
+        let width = if address.is_ipv4() { 32 } else { 128 };
+        let bits = bits.unwrap_or(width);
+        if bits > width {
+            return None;
+        }
+        match (address.to_canonical(), address.is_ipv6(), bits.checked_sub(96)) {
+            // An IPv4 address in IPv6 clothes, of which at least the clothes must agree.
+            (address @ IpAddr::V4(_), true, Some(bits)) => Some(Self { address, bits }),
+            _ => Some(Self { address, bits }),
+        }
+    }
+
+    fn contains(self, address: IpAddr) -> bool {
+        match (self.address, address) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                let differing = own.to_bits() ^ other.to_bits();
+                differing.checked_shr(32 - self.bits).unwrap_or(0) == 0
+            }
+            (IpAddr::V6(own), IpAddr::V6(other)) => {
+                let differing = own.to_bits() ^ other.to_bits();
+                differing.checked_shr(128 - self.bits).unwrap_or(0) == 0
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Four decimal numbers. Unlike Rust's own parser, and like Java's, it takes leading zeros.
+fn parse_v4(text: &str) -> Option<Ipv4Addr> {
+    let mut octets = [0; 4];
+    let mut parts = text.split('.');
+    for octet in &mut octets {
+        *octet = parts.next()?.parse().ok()?;
+    }
+    parts.next().is_none().then(|| Ipv4Addr::from(octets))
+}
+
+/// An entry written as clients' shells do, `scheme:id:permissions`: for tests and messages.
+#[must_use]
+pub fn describe(entry: &Acl) -> String {
+    let Acl { perms, id: Id { scheme, id } } = entry;
+    let letters = [
+        (perms::CREATE, 'c'),
+        (perms::DELETE, 'd'),
+        (perms::READ, 'r'),
+        (perms::WRITE, 'w'),
+        (perms::ADMIN, 'a'),
+    ];
+    let letters = letters.iter().filter(|(bit, _)| perms & bit != 0);
+    format!("{scheme}:{id}:{}", letters.map(|(_, letter)| letter).collect::<String>())
+}
