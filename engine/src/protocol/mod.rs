@@ -6,6 +6,7 @@
 
 pub mod connect;
 pub mod error_code;
+pub mod event;
 pub mod four_letter;
 pub mod frame;
 pub mod jute;

@@ -2,12 +2,16 @@
 //!
 //! Paths are not validated here: which operations validate, and when, is part of their semantics
 //! (reads accept anything; create validates after the parent's checks). Text that is not UTF-8 is
-//! decoded with U+FFFD as Java does.
+//! decoded with U+FFFD as Java does. Where a path is not optional here, null is not decodable.
 
 use alloc::{borrow::Cow, string::String, vec::Vec};
 
 use super::records::Acl;
 use crate::ids::{Xid, Zxid};
+
+mod decode;
+
+pub use decode::{HeaderError, RequestError, decode};
 
 /// What precedes every request but the first (jute: `RequestHeader`).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -113,7 +117,7 @@ pub enum Write<'a> {
         version: i32,
     },
     /// `multi` (14): all or nothing. Never nested.
-    Multi(Vec<Write<'a>>),
+    Multi(Vec<Self>),
     /// `reconfig` (16). Its contents matter only to an ensemble that allows it.
     Reconfig {
         /// Servers to add, `server.N=...` separated by commas.
@@ -205,7 +209,7 @@ pub enum Read<'a> {
         path: Cow<'a, str>,
     },
     /// `multiRead` (22): `GetData` and `GetChildren` only, each with an answer of its own.
-    MultiRead(Vec<Read<'a>>),
+    MultiRead(Vec<Self>),
 }
 
 /// What a client re-registers after it reconnected.
