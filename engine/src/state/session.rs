@@ -59,6 +59,11 @@ impl Sessions {
         }
     }
 
+    /// Whether `session` is open and does not list `path` yet.
+    pub(super) fn can_own(&self, session: SessionId, path: &SharedStr) -> bool {
+        self.by_id.get(&session).is_some_and(|owner| !owner.ephemerals.contains(path))
+    }
+
     /// Notes that the znode at `path` dies with `session`, which must be open.
     pub(super) fn add_ephemeral(&mut self, session: SessionId, path: SharedStr) {
         let owner = self.by_id.get_mut(&session).expect("checked before the create");
@@ -67,12 +72,19 @@ impl Sessions {
         self.ephemeral_count += 1;
     }
 
-    /// Notes that the znode at `path` is gone.
+    /// Notes that the znode at `path` is gone. Its session may be too: it is closed first, then its
+    /// znodes go.
     pub(super) fn remove_ephemeral(&mut self, session: SessionId, path: &SharedStr) {
-        let owner = self.by_id.get_mut(&session).expect("an ephemeral's session is open");
-        let was_there = owner.ephemerals.remove(path);
-        assert!(was_there, "an ephemeral is listed by its session");
+        if let Some(owner) = self.by_id.get_mut(&session) {
+            let was_there = owner.ephemerals.remove(path);
+            assert!(was_there, "an ephemeral is listed by its session");
+        }
         self.ephemeral_count -= 1;
+    }
+
+    /// Closes a session; the caller deletes its ephemerals.
+    pub(super) fn remove(&mut self, session: SessionId) -> Option<Session> {
+        self.by_id.remove(&session)
     }
 
     pub(super) fn ephemeral_count(&self) -> usize {
