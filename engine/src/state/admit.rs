@@ -110,9 +110,8 @@ fn admit_one(write: &Write<'_>, auth: &[Id], settings: EdgeSettings) -> Op {
             Some(path) => Ok(Op::Delete { path: SharedStr::new(path), version: *version }),
             None => Err(ErrorCode::MarshallingError),
         },
-        Write::SetData { path, data, version } => valid_path(path.as_ref()).map(|path| {
-            Op::SetData { path, data: data.map(SharedBytes::new), version: *version }
-        }),
+        Write::SetData { path, data, version } => valid_path(path.as_ref())
+            .map(|path| Op::SetData { path, data: data.map(SharedBytes::new), version: *version }),
         Write::SetAcl { path, acl, version } => valid_path(path.as_ref()).and_then(|path| {
             let acl = acl::resolve(acl.as_deref(), auth, settings.schemes)?;
             Ok(Op::SetAcl { path, acl, version: *version })
@@ -133,11 +132,7 @@ fn valid_path(path: Option<&Cow<'_, str>>) -> Result<SharedStr, ErrorCode> {
     Ok(SharedStr::new(path))
 }
 
-fn admit_create(
-    create: &Create<'_>,
-    auth: &[Id],
-    settings: EdgeSettings,
-) -> Result<Op, ErrorCode> {
+fn admit_create(create: &Create<'_>, auth: &[Id], settings: EdgeSettings) -> Result<Op, ErrorCode> {
     let mode = Mode::from_flags(create.flags).ok_or(ErrorCode::BadArguments)?;
     if mode.is_ttl {
         let ttl_max_ms = settings.ttl.ttl_max_ms().ok_or(ErrorCode::Unimplemented)?;

@@ -208,9 +208,8 @@ impl State {
     ) -> Result<Outcome, ErrorCode> {
         let found = self.sessions.by_id.get_mut(&session);
         // A wrong password gets the answer of a session that is gone, and leaves the owner alone.
-        let found = found
-            .filter(|found| found.has_password(password))
-            .ok_or(ErrorCode::SessionExpired)?;
+        let found =
+            found.filter(|found| found.has_password(password)).ok_or(ErrorCode::SessionExpired)?;
         let previous_owner = core::mem::replace(&mut found.owner, owner);
         found.timeout_ms = timeout_ms;
         changes.sessions.push(SessionChange::Attached {
@@ -233,10 +232,9 @@ impl State {
             let found = self.tree.find(path).expect("a session lists znodes that exist");
             self.remove_znode(asker.zxid, found, changes);
         }
-        changes.sessions.push(SessionChange::Closed {
-            session: asker.session,
-            owner: session.owner,
-        });
+        changes
+            .sessions
+            .push(SessionChange::Closed { session: asker.session, owner: session.owner });
         Ok(Outcome::SessionClosed)
     }
 }

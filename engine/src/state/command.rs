@@ -95,7 +95,7 @@ pub enum Op {
         version: i32,
     },
     /// All or nothing. Never nested.
-    Multi(Vec<Op>),
+    Multi(Vec<Self>),
     /// Deletes a container or TTL znode that the leader's clock found due, if it still has no
     /// child (and, for a TTL znode, if it is still due).
     DeleteContainer {

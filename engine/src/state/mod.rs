@@ -107,9 +107,7 @@ impl State {
     /// The State before the first batch: a fresh server's system znodes.
     #[must_use]
     pub fn new() -> Self {
-        let world = |perms| {
-            [Acl { perms, id: Id { scheme: "world".into(), id: "anyone".into() } }]
-        };
+        let world = |perms| [Acl { perms, id: Id { scheme: "world".into(), id: "anyone".into() } }];
         let mut state = Self::with_root(&world(perms::ALL));
         state.add_system_znode("/zookeeper", &world(perms::ALL), 0);
         state.add_system_znode("/zookeeper/quota", &world(perms::ALL), 0);

@@ -145,11 +145,8 @@ impl Tree {
             }
         } else {
             self.get_mut(previous).links.next = id;
-            let after = if next == ZnodeId::NONE {
-                self.get(parent).links.first_child
-            } else {
-                next
-            };
+            let after =
+                if next == ZnodeId::NONE { self.get(parent).links.first_child } else { next };
             self.get_mut(after).links.previous = id;
         }
         self.get_mut(parent).child_count += 1;

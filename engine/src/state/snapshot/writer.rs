@@ -22,7 +22,10 @@ enum Next {
     /// The first session after this one.
     SessionAfter(Option<SessionId>),
     /// A znode that is this many levels up and one down from the one before.
-    Znode { id: ZnodeId, up: u32 },
+    Znode {
+        id: ZnodeId,
+        up: u32,
+    },
     End,
     Nothing,
 }
