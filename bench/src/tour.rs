@@ -13,7 +13,7 @@ use std::{
 };
 
 use crate::{
-    servers::{Product, Server, Settings},
+    servers::{Product, Server, Settings, four_letter, scratch},
     wire::{Connection, Failure},
 };
 
@@ -60,6 +60,17 @@ impl Tour {
     /// A server of the case's own.
     pub fn private(&self, settings: Settings) -> Result<Server, Failure> {
         Server::start(&self.product, "tour-private", settings)
+    }
+
+    /// As [`Tour::private`], for a server that turns away the probe that waits for its start.
+    pub fn private_unprobed(&self, settings: Settings) -> Result<Server, Failure> {
+        let mut server = Server::prepare(&self.product, &scratch("tour-unprobed")?, settings)?;
+        server.spawn()?;
+        eventually(Duration::from_secs(60), "the server answers srvr", || {
+            let text = four_letter(server.address(), "srvr").unwrap_or_default();
+            Ok(text.contains("Mode: "))
+        })?;
+        Ok(server)
     }
 
     /// Whether the server under test is the one that this repository builds. For the few answers

@@ -2,13 +2,17 @@
 //! Each expectation was seen on Apache ZooKeeper 3.9.5: `BENCH_SERVER=apache cargo test -p
 //! ringkeeper-bench --test wire_tour` runs the same cases against it.
 
+mod acl;
+mod malformed;
 mod multi;
 mod sessions;
 mod watches;
+mod words;
 mod znodes;
 
 use ringkeeper_bench::{cases, tour};
 
+#[expect(clippy::too_many_lines, reason = "a list of names")]
 fn main() -> std::process::ExitCode {
     tour::main(&cases![
         znodes::a_new_znode_has_one_zxid_in_its_stat,
@@ -61,5 +65,40 @@ fn main() -> std::process::ExitCode {
         sessions::a_connection_without_a_session_is_dropped,
         sessions::old_and_new_clients_share_a_server,
         sessions::many_requests_in_flight_come_back_in_order,
+        acl::each_operation_asks_for_its_permission,
+        acl::digest_ids_open_what_they_closed,
+        acl::set_acl_counts_its_own_version,
+        acl::ill_formed_acls_are_refused,
+        acl::addresses_match_by_prefix,
+        acl::super_may_everything,
+        acl::who_am_i_lists_what_was_added,
+        acl::bad_authentication_closes,
+        acl::authentication_can_be_required,
+        acl::checks_can_be_skipped,
+        acl::quotas_count_and_limit,
+        acl::other_digest_algorithms_and_super,
+        acl::eager_checks_answer_before_the_log,
+        acl::without_a_provider_sasl_goes_nowhere,
+        malformed::frames_of_impossible_length_close,
+        malformed::the_longest_frame_is_accepted,
+        malformed::frames_without_a_header_close,
+        malformed::unknown_opcodes_are_answered_and_close,
+        malformed::a_client_cannot_delete_as_the_reaper,
+        malformed::records_that_end_early_are_refused,
+        malformed::lengths_of_a_stranger_allocate_nothing,
+        malformed::bytes_behind_a_record_are_ignored,
+        malformed::the_xid_is_the_clients_business,
+        malformed::frames_may_come_in_any_pieces,
+        malformed::a_broken_connection_harms_nobody_else,
+        malformed::a_client_that_does_not_read_is_alone,
+        malformed::a_half_closed_connection_still_gets_its_replies,
+        words::short_words_have_fixed_answers,
+        words::srvr_and_stat_say_how_it_is,
+        words::conf_lists_the_settings,
+        words::mntr_has_what_dashboards_read,
+        words::cons_and_dump_list_sessions,
+        words::watches_are_listed_by_session_and_by_path,
+        words::envi_and_hash_answer,
+        words::only_listed_words_are_answered,
     ])
 }
