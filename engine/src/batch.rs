@@ -2,7 +2,7 @@
 
 use alloc::{sync::Arc, vec::Vec};
 
-use crate::ids::{Ballot, Epoch, Slot, WallTime, Zxid};
+use crate::ids::{Ballot, Epoch, ReplicaId, Slot, WallTime, Zxid};
 
 /// What a batch is for.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -82,4 +82,96 @@ impl Commands {
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
+}
+
+/// Length of an encoded batch header: what stands before the payload, on disk and on the wire.
+pub const BATCH_HEADER_BYTES: usize = 96;
+
+impl BatchHeader {
+    /// The header as bytes, for a payload of `payload_bytes`. `docs/disk-format.md` has the table.
+    #[must_use]
+    pub fn encode(&self, payload_bytes: u32) -> [u8; BATCH_HEADER_BYTES] {
+        let mut bytes = [0; BATCH_HEADER_BYTES];
+        let mut rest = bytes.as_mut_slice();
+        let mut put = |field: &[u8]| {
+            let (head, tail) = core::mem::take(&mut rest).split_at_mut(field.len());
+            head.copy_from_slice(field);
+            rest = tail;
+        };
+        put(&self.slot.0.to_le_bytes());
+        put(&self.origin.round.to_le_bytes());
+        put(&self.origin.replica.0.to_le_bytes());
+        put(&self.kind.code().to_le_bytes());
+        put(&self.epoch.0.to_le_bytes());
+        put(&self.first_zxid.0.to_le_bytes());
+        put(&self.zxid_count.to_le_bytes());
+        put(&self.command_count.to_le_bytes());
+        put(&self.time.0.to_le_bytes());
+        put(&self.previous_hash.to_le_bytes());
+        put(&self.hash.to_le_bytes());
+        put(&payload_bytes.to_le_bytes());
+        // The rest is reserved and zero.
+        assert!(rest.len() == 12, "the fields above fill all but twelve bytes");
+        bytes
+    }
+
+    /// Reads a header and the payload's length. `None` when a field has a value that is never
+    /// written. The hash is not checked here: that needs the payload.
+    #[must_use]
+    pub fn decode(bytes: &[u8; BATCH_HEADER_BYTES]) -> Option<(Self, u32)> {
+        let mut rest = bytes.as_slice();
+        let header = Self {
+            slot: Slot(u64::from_le_bytes(take(&mut rest)?)),
+            origin: Ballot {
+                round: u64::from_le_bytes(take(&mut rest)?),
+                replica: ReplicaId(u16::from_le_bytes(take(&mut rest)?)),
+            },
+            kind: BatchKind::from_code(u16::from_le_bytes(take(&mut rest)?))?,
+            epoch: Epoch(u32::from_le_bytes(take(&mut rest)?)),
+            first_zxid: Zxid(i64::from_le_bytes(take(&mut rest)?)),
+            zxid_count: u32::from_le_bytes(take(&mut rest)?),
+            command_count: u32::from_le_bytes(take(&mut rest)?),
+            time: WallTime(i64::from_le_bytes(take(&mut rest)?)),
+            previous_hash: u128::from_le_bytes(take(&mut rest)?),
+            hash: u128::from_le_bytes(take(&mut rest)?),
+        };
+        let payload_bytes = u32::from_le_bytes(take(&mut rest)?);
+        rest.iter().all(|byte| *byte == 0).then_some((header, payload_bytes))
+    }
+}
+
+impl BatchKind {
+    fn code(self) -> u16 {
+        match self {
+            Self::Commands => 1,
+            Self::NewEpoch => 2,
+        }
+    }
+
+    fn from_code(code: u16) -> Option<Self> {
+        match code {
+            1 => Some(Self::Commands),
+            2 => Some(Self::NewEpoch),
+            _ => None,
+        }
+    }
+}
+
+/// Takes the first `N` bytes off `rest`.
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (head, tail) = rest.split_first_chunk::<N>()?;
+    *rest = tail;
+    Some(*head)
+}
+
+/// The content of the log up to and including this batch: xxh3-128 over the encoded header, whose
+/// `hash` counts as zero, and the payload. `header.hash` itself is not looked at.
+#[must_use]
+pub fn hash(header: &BatchHeader, payload: &[u8]) -> u128 {
+    let payload_bytes = u32::try_from(payload.len()).expect("a payload is below BATCH_BYTES_MAX");
+    let header = BatchHeader { hash: 0, ..header.clone() };
+    let mut state = xxhash_rust::xxh3::Xxh3Default::new();
+    state.update(&header.encode(payload_bytes));
+    state.update(payload);
+    state.digest128()
 }

@@ -6,6 +6,7 @@ mod client;
 mod clock;
 mod config;
 mod cores;
+mod disk;
 mod fatal;
 mod mailbox;
 mod messages;
