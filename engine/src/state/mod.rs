@@ -302,3 +302,6 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
