@@ -1,1 +1,0 @@
-//! Watches: who wants to be told.
