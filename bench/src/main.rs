@@ -2,4 +2,164 @@
 
 #![forbid(unsafe_code)]
 
-fn main() {}
+use std::{
+    io::Write as _,
+    process::{Command, ExitCode},
+    time::Duration,
+};
+
+use clap::{Args, Parser, Subcommand};
+use ringkeeper_bench::{
+    load::{
+        self, Plan, Workload,
+        report::{Target, compare},
+    },
+    servers::{Product, Server},
+    tour::shared_settings,
+    wire::Failure,
+};
+
+/// Loads, tortures and compares ZooKeeper-compatible servers.
+#[derive(Debug, Parser)]
+#[command(name = "ringkeeper-bench", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Loads servers in interleaved rounds and compares their throughput and latencies.
+    Load(LoadArguments),
+    /// Creates many znodes below /fill.
+    Fill(FillArguments),
+    /// Starts a server on a free port, runs a program with its address, and stops the server.
+    WithServer(WithServerArguments),
+}
+
+#[derive(Debug, Args)]
+struct LoadArguments {
+    /// Servers under load, as name=address:port. Ratios are those to the first.
+    #[arg(long, value_delimiter = ',', default_value = "server=127.0.0.1:2181")]
+    servers: Vec<String>,
+    /// What to ask: set, get, create or mixed.
+    #[arg(long, default_value = "set")]
+    workload: String,
+    /// Reads in a hundred requests of the mixed workload.
+    #[arg(long, default_value_t = 90)]
+    read_percent: u64,
+    /// Sessions, each on a connection of its own.
+    #[arg(long, default_value_t = 64)]
+    connections: usize,
+    /// Unanswered requests per connection.
+    #[arg(long, default_value_t = 1)]
+    in_flight: usize,
+    /// Size of every value.
+    #[arg(long, default_value_t = 100)]
+    value_bytes: usize,
+    /// Seconds of load before counting, in each round.
+    #[arg(long, default_value_t = 1.0)]
+    warm_up: f64,
+    /// Seconds of counting, in each round.
+    #[arg(long, default_value_t = 5.0)]
+    seconds: f64,
+    /// Most answers counted in each round.
+    #[arg(long, default_value_t = u64::MAX - 1)]
+    ops: u64,
+    /// Turns of each server.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct FillArguments {
+    /// The server.
+    #[arg(long, default_value = "127.0.0.1:2181")]
+    server: String,
+    /// Znodes to create.
+    #[arg(long, default_value_t = 1_000_000)]
+    znodes: u64,
+    /// Size of every value.
+    #[arg(long, default_value_t = 100)]
+    value_bytes: usize,
+}
+
+#[derive(Debug, Args)]
+struct WithServerArguments {
+    /// apache, ringkeeper, or a path to a ringkeeper binary.
+    #[arg(long, default_value = "ringkeeper")]
+    server: String,
+    /// The program. `{}` in its arguments becomes the server's address:port.
+    #[arg(required = true, trailing_var_arg = true)]
+    program: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Action::Load(arguments) => load_servers(&arguments),
+        Action::Fill(arguments) => fill_server(&arguments),
+        Action::WithServer(arguments) => with_server(&arguments),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(cause) => {
+            writeln!(std::io::stderr(), "ringkeeper-bench: {cause}").ok();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn say(text: &str) {
+    // A closed standard output is the reader's choice.
+    writeln!(std::io::stdout(), "{text}").ok();
+}
+
+fn load_servers(arguments: &LoadArguments) -> Result<ExitCode, Failure> {
+    let targets: Vec<Target> =
+        arguments.servers.iter().map(|text| Target::parse(text)).collect::<Result<_, _>>()?;
+    if arguments.connections == 0 || arguments.in_flight == 0 || arguments.rounds == 0 {
+        return Err("connections, in-flight and rounds start at 1".into());
+    }
+    let plan = Plan {
+        workload: Workload::parse(&arguments.workload, arguments.read_percent)?,
+        connections: arguments.connections,
+        in_flight: arguments.in_flight,
+        value_bytes: arguments.value_bytes,
+        warm_up: Duration::try_from_secs_f64(arguments.warm_up)?,
+        measure: Duration::try_from_secs_f64(arguments.seconds)?,
+        ops_max: arguments.ops,
+    };
+    let comparison = compare(&targets, &plan, arguments.rounds)?;
+    if arguments.json {
+        say(&serde_json::to_string_pretty(&comparison)?);
+    } else {
+        say(&comparison.table());
+    }
+    let errors: u64 = comparison.lines.iter().map(|line| line.errors).sum();
+    Ok(if errors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn fill_server(arguments: &FillArguments) -> Result<ExitCode, Failure> {
+    let target = Target::parse(&arguments.server)?;
+    let took = load::fill(target.address, arguments.znodes, arguments.value_bytes)?;
+    say(&format!("{} znodes in {:.1} s", arguments.znodes, took.as_secs_f64()));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn with_server(arguments: &WithServerArguments) -> Result<ExitCode, Failure> {
+    let product = Product::find(&arguments.server)?;
+    let server = Server::start(&product, "with-server", shared_settings())?;
+    let address = server.address().to_string();
+    let mut program = arguments.program.iter().map(|word| word.replace("{}", &address));
+    let name = program.next().ok_or("a program to run")?;
+    let status = Command::new(name)
+        .args(program)
+        .env("ZOOKEEPER_ADDRESS", &address)
+        .env("ZOOKEEPER_PRODUCT", product.name())
+        .status()?;
+    let failed = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
+    Ok(ExitCode::from(failed))
+}
