@@ -1,6 +1,8 @@
 //! Counters and latencies: one plain struct per core, no atomics; whoever wants them asks by
 //! mailbox and adds them up.
 
+use std::net::SocketAddr;
+
 use hdrhistogram::Histogram;
 use ringkeeper_engine::{ids::SessionId, shared_bytes::SharedStr};
 
@@ -75,13 +77,139 @@ impl Summary {
     }
 }
 
-/// What a shard counts.
+/// Latencies are counted in microseconds, up to a minute.
+const MICROS_MAX: u64 = 60_000_000;
+
+/// Sizes of events per change are counted up to this many.
+const FIRED_MAX: u64 = 1 << 24;
+
+/// What a shard counts, and how much it holds at the moment.
 #[derive(Clone, Debug)]
 pub(crate) struct ShardStats {
+    /// Connections at the moment.
+    pub(crate) connections: u64,
+    /// Requests at the moment that are not answered.
+    pub(crate) outstanding: u64,
+    /// Watches at the moment.
+    pub(crate) watches: u64,
+    /// Messages that wait in its mailbox at the moment.
+    pub(crate) mailbox_depth: u64,
     /// Requests received.
     pub(crate) packets_received: u64,
     /// Replies and events sent.
     pub(crate) packets_sent: u64,
+    /// Bytes of requests.
+    pub(crate) bytes_received: u64,
+    /// Bytes of replies.
+    pub(crate) response_bytes: u64,
+    /// Bytes of watch events.
+    pub(crate) watch_bytes: u64,
+    /// Connections that asked for a session.
+    pub(crate) connection_requests: u64,
+    /// Connections refused because there are too many.
+    pub(crate) connections_rejected: u64,
+    /// Connections closed without a session after waiting too long.
+    pub(crate) sessionless_expired: u64,
+    /// Connections closed because of bytes that mean nothing.
+    pub(crate) bad_frames: u64,
+    /// Connections closed because their client did not read.
+    pub(crate) output_overflows: u64,
+    /// Failed authentications.
+    pub(crate) auth_failures: u64,
+    /// How often the way to the replica core was full.
+    pub(crate) handover_stalls: u64,
+    /// Microseconds from request to reply, of all requests.
+    pub(crate) latency_us: Summary,
+    /// Of reads.
+    pub(crate) read_us: Summary,
+    /// Of writes.
+    pub(crate) update_us: Summary,
+    /// Bytes of each reply.
+    pub(crate) reply_bytes: Summary,
+    /// Bytes of the last reply.
+    pub(crate) last_reply_bytes: u64,
+    /// Watches told per created znode.
+    pub(crate) created_watches: Summary,
+    /// Watches told per deleted znode.
+    pub(crate) deleted_watches: Summary,
+    /// Watches told per change of data.
+    pub(crate) changed_watches: Summary,
+    /// Watches told per change of children.
+    pub(crate) children_watches: Summary,
+}
+
+impl Default for ShardStats {
+    fn default() -> Self {
+        Self {
+            connections: 0,
+            outstanding: 0,
+            watches: 0,
+            mailbox_depth: 0,
+            packets_received: 0,
+            packets_sent: 0,
+            bytes_received: 0,
+            response_bytes: 0,
+            watch_bytes: 0,
+            connection_requests: 0,
+            connections_rejected: 0,
+            sessionless_expired: 0,
+            bad_frames: 0,
+            output_overflows: 0,
+            auth_failures: 0,
+            handover_stalls: 0,
+            latency_us: Summary::new(MICROS_MAX),
+            read_us: Summary::new(MICROS_MAX),
+            update_us: Summary::new(MICROS_MAX),
+            reply_bytes: Summary::new(1 << 32),
+            last_reply_bytes: 0,
+            created_watches: Summary::new(FIRED_MAX),
+            deleted_watches: Summary::new(FIRED_MAX),
+            changed_watches: Summary::new(FIRED_MAX),
+            children_watches: Summary::new(FIRED_MAX),
+        }
+    }
+}
+
+impl ShardStats {
+    /// Adds what another shard counted.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.connections += other.connections;
+        self.outstanding += other.outstanding;
+        self.watches += other.watches;
+        self.mailbox_depth += other.mailbox_depth;
+        self.packets_received += other.packets_received;
+        self.packets_sent += other.packets_sent;
+        self.bytes_received += other.bytes_received;
+        self.response_bytes += other.response_bytes;
+        self.watch_bytes += other.watch_bytes;
+        self.connection_requests += other.connection_requests;
+        self.connections_rejected += other.connections_rejected;
+        self.sessionless_expired += other.sessionless_expired;
+        self.bad_frames += other.bad_frames;
+        self.output_overflows += other.output_overflows;
+        self.auth_failures += other.auth_failures;
+        self.handover_stalls += other.handover_stalls;
+        self.latency_us.merge(&other.latency_us);
+        self.read_us.merge(&other.read_us);
+        self.update_us.merge(&other.update_us);
+        self.reply_bytes.merge(&other.reply_bytes);
+        self.last_reply_bytes = self.last_reply_bytes.max(other.last_reply_bytes);
+        self.created_watches.merge(&other.created_watches);
+        self.deleted_watches.merge(&other.deleted_watches);
+        self.changed_watches.merge(&other.changed_watches);
+        self.children_watches.merge(&other.children_watches);
+    }
+
+    /// Starts anew with what `srst` resets: traffic and latencies.
+    pub(crate) fn reset(&mut self) {
+        self.packets_received = 0;
+        self.packets_sent = 0;
+        self.latency_us.reset();
+        self.read_us.reset();
+        self.update_us.reset();
+        self.reply_bytes.reset();
+        self.last_reply_bytes = 0;
+    }
 }
 
 /// What the replica core counts.
@@ -109,7 +237,6 @@ pub(crate) struct ReplicaStats {
 
 impl Default for ReplicaStats {
     fn default() -> Self {
-        const MICROS_MAX: u64 = 60_000_000;
         Self {
             flush_us: Summary::new(MICROS_MAX),
             batch_commands: Summary::new(1 << 20),
@@ -124,18 +251,86 @@ impl Default for ReplicaStats {
     }
 }
 
-/// One connection, as `cons` and `stat` show it.
+/// One connection, as `cons`, `stat` and `dump` show it.
 #[derive(Clone, Debug)]
 pub(crate) struct ConnectionReport {
     /// The client's address.
-    pub(crate) address: std::net::SocketAddr,
-    /// Its session; 0 before the handshake.
+    pub(crate) address: SocketAddr,
+    /// Whether it is read from at the moment.
+    pub(crate) is_read: bool,
+    /// Requests that are not answered.
+    pub(crate) queued: u64,
+    /// Requests received.
+    pub(crate) received: u64,
+    /// Replies sent.
+    pub(crate) sent: u64,
+    /// Its session, once it has one.
+    pub(crate) session: Option<SessionReport>,
+}
+
+/// A connection's session, as `cons` shows it.
+#[derive(Clone, Debug)]
+pub(crate) struct SessionReport {
+    /// Which.
     pub(crate) session: SessionId,
+    /// Code of the last request's kind.
+    pub(crate) last_operation: &'static str,
+    /// When the connection was made, ms since 1970.
+    pub(crate) established_ms: i64,
+    /// Negotiated timeout.
+    pub(crate) timeout_ms: i32,
+    /// The client's last request.
+    pub(crate) last_cxid: i32,
+    /// The zxid of the last reply.
+    pub(crate) last_zxid: i64,
+    /// When the last reply left, ms since the server's start.
+    pub(crate) last_response_ms: u64,
+    /// How long it took.
+    pub(crate) last_latency_ms: u64,
+    /// The shortest.
+    pub(crate) min_latency_ms: u64,
+    /// The mean.
+    pub(crate) mean_latency_ms: u64,
+    /// The longest.
+    pub(crate) max_latency_ms: u64,
 }
 
 /// A shard's watches, as `wchs`, `wchc` and `wchp` show them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct WatchReport {
-    /// Each session that watches, with what it watches.
+    /// Each session that watches, with the paths it has data watches on.
     pub(crate) by_session: Vec<(SessionId, Vec<SharedStr>)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_says_what_it_saw() {
+        let mut summary = Summary::new(MICROS_MAX);
+        assert_eq!((summary.min(), summary.max(), summary.count()), (0, 0, 0));
+        assert!(summary.mean().abs() < f64::EPSILON);
+        for value in 1..=100 {
+            summary.record(value);
+        }
+        assert_eq!((summary.min(), summary.max(), summary.sum()), (1, 100, 5050));
+        assert!((summary.mean() - 50.5).abs() < 1e-9);
+        assert_eq!((summary.quantile(0.5), summary.quantile(0.99)), (50, 99));
+    }
+
+    #[test]
+    fn two_cores_add_up() {
+        let mut all = ShardStats::default();
+        let mut other = ShardStats::default();
+        all.packets_received = 1;
+        all.read_us.record(10);
+        other.packets_received = 2;
+        other.read_us.record(30);
+        all.merge(&other);
+        assert_eq!(all.packets_received, 3);
+        assert_eq!((all.read_us.count(), all.read_us.max()), (2, 30));
+        all.reset();
+        assert_eq!((all.packets_received, all.read_us.count()), (0, 0));
+    }
 }
