@@ -1,0 +1,253 @@
+//! A shard core: its sockets, the sessions that speak through them, its watches, and a State.
+//!
+//! All decisions are taken without awaiting, in [`ShardCore`]; the tasks around it (`tasks`) move
+//! bytes and messages. A turn is what the executor runs between two looks at its ring: connections
+//! read and their requests run; what must go through the log is gathered and leaves as one message;
+//! every connection with output gets one write.
+//!
+//! Order: a connection's replies leave in the order of its requests. Reads run at once if none of
+//! the session's own writes is under way, else right after the write before them was applied and
+//! before the next command. Events that a command causes are queued before any reply that follows.
+
+mod apply;
+mod client;
+mod handshake;
+mod poll;
+mod reads;
+mod report;
+mod requests;
+mod settings;
+mod shape;
+mod tasks;
+
+use std::{
+    collections::{HashMap, VecDeque},
+    hash::{BuildHasherDefault, Hasher},
+    sync::Arc,
+    task::Waker,
+};
+
+use ringkeeper_engine::{
+    batch::Commands,
+    ids::{Instant, Owner, SessionId, Slot, Zxid},
+    limits::BATCH_BYTES_TARGET,
+    state::{Changes, State},
+    watch::{Fired, Watches},
+};
+
+pub(crate) use settings::ShardSettings;
+pub(crate) use tasks::{Shard, ShardLinks};
+
+use self::client::{ClientId, Clients, Deferred};
+use crate::{
+    client::connection::BufferPool, clock::Clock, messages::ShardId, metrics::ShardStats,
+};
+
+/// Bytes of commands that wait for room in the replica core's mailbox from which on no socket is
+/// read: the disk sets the pace, and the clients' kernels hold what is too much.
+const HANDOVER_BYTES_MAX: usize = 2 * BATCH_BYTES_TARGET;
+
+/// Room for what one read brings. Larger frames come in several reads; more would let one
+/// connection keep the core for too long.
+const SCRATCH_BYTES: usize = 16 << 10;
+
+/// Everything a shard decides with. Lives on its core; nothing here awaits.
+pub(crate) struct ShardCore {
+    id: ShardId,
+    settings: Arc<ShardSettings>,
+    clock: Clock,
+    /// Read once per turn of a connection and per batch.
+    now: Instant,
+
+    state: State,
+    /// The last slot whose commands were all applied.
+    applied: Slot,
+    watches: Watches,
+
+    clients: Clients,
+    /// Whom a command's answer belongs to, if it is a client of this shard.
+    owners: HashMap<Owner, ClientId, BuildHasherDefault<RandomHasher>>,
+    /// What the ids of new sessions are counted from.
+    next_session: i64,
+    /// How far apart they are: other shards draw from the same range.
+    session_stride: i64,
+
+    /// Commands of this turn.
+    commands: Commands,
+    /// Whether commands wait because the replica core's mailbox is full.
+    is_congested: bool,
+    /// Whether new writes are refused because the disk is almost full.
+    refuses_writes: bool,
+    /// Requests that are not answered yet.
+    outstanding: usize,
+    /// Questions for a read index: the last one asked, and the last one sent.
+    sync_asked: u64,
+    sync_sent: u64,
+    /// Who has a sync under way.
+    syncing: Vec<ClientId>,
+    /// Sessions that were heard of and not reported, and their clients.
+    touched: Vec<(SessionId, ClientId)>,
+    touch_due: Instant,
+    /// What applying did to sessions and was not reported; shard 0 only.
+    opened: Vec<(SessionId, i32)>,
+    closed: Vec<SessionId>,
+    /// New connections that have shown no session yet, oldest first.
+    sessionless: VecDeque<ClientId>,
+
+    /// Who has output to be sent at the end of the turn.
+    dirty: Vec<ClientId>,
+    /// Who waits for requests to be answered or handed over before it is read again.
+    paused: Vec<ClientId>,
+
+    /// Reused buffers.
+    scratch: Vec<u8>,
+    pool: BufferPool,
+    changes: Changes,
+    fired: Vec<Fired>,
+    ready: Vec<Deferred>,
+
+    stats: ShardStats,
+    is_stopping: bool,
+    /// Woken when there are commands or questions for the replica core.
+    handover: Option<Waker>,
+    /// Woken when there is output.
+    sender: Option<Waker>,
+}
+
+impl ShardCore {
+    /// Shard `id` of `shard_count`, over the State that recovery found.
+    pub(crate) fn new(
+        id: ShardId,
+        shard_count: u16,
+        settings: Arc<ShardSettings>,
+        clock: Clock,
+        state: State,
+    ) -> Self {
+        let stride = i64::from(shard_count);
+        let first = first_session(&settings, &state, crate::clock::wall().0);
+        Self {
+            id,
+            now: clock.now(),
+            applied: state.applied().slot,
+            watches: Watches::new(),
+            clients: Clients::default(),
+            owners: HashMap::default(),
+            next_session: first + i64::from(id.0),
+            session_stride: stride,
+            commands: Commands::default(),
+            is_congested: false,
+            refuses_writes: false,
+            outstanding: 0,
+            sync_asked: 0,
+            sync_sent: 0,
+            syncing: Vec::new(),
+            touched: Vec::new(),
+            touch_due: Instant(0),
+            opened: Vec::new(),
+            closed: Vec::new(),
+            sessionless: VecDeque::new(),
+            dirty: Vec::new(),
+            paused: Vec::new(),
+            scratch: vec![0; SCRATCH_BYTES],
+            pool: BufferPool::default(),
+            changes: Changes::default(),
+            fired: Vec::new(),
+            ready: Vec::new(),
+            stats: ShardStats::default(),
+            is_stopping: false,
+            handover: None,
+            sender: None,
+            settings,
+            clock,
+            state,
+        }
+    }
+
+    /// The State, for those who report.
+    pub(crate) fn state(&self) -> &State {
+        &self.state
+    }
+
+    fn last_zxid(&self) -> Zxid {
+        self.state.last_zxid()
+    }
+
+    /// Notes that a client has output.
+    fn mark_dirty(&mut self, id: ClientId) {
+        if let Some(client) = self.clients.get_mut(id)
+            && !client.is_dirty
+        {
+            client.is_dirty = true;
+            self.dirty.push(id);
+            if let Some(sender) = &self.sender {
+                sender.wake_by_ref();
+            }
+        }
+    }
+
+    /// Has commands and questions handed over at the end of the turn.
+    fn wake_handover(&self) {
+        if let Some(handover) = &self.handover {
+            handover.wake_by_ref();
+        }
+    }
+
+    /// Whether sockets must wait until commands were handed over.
+    fn is_full(&self) -> bool {
+        self.is_congested && self.commands.bytes.len() >= HANDOVER_BYTES_MAX
+    }
+
+    /// Reads from those again who waited for requests of this shard.
+    fn resume_paused(&mut self) {
+        if self.is_full() || self.outstanding > self.settings.outstanding_max {
+            return;
+        }
+        for id in self.paused.drain(..) {
+            if let Some(client) = self.clients.get_mut(id) {
+                client.resume();
+            }
+        }
+    }
+
+    /// A connection goes: its watches with it; its session stays.
+    fn forget(&mut self, id: ClientId) {
+        let Some(client) = self.clients.remove(id) else { return };
+        self.owners.remove(&client.owner());
+        self.watches.remove_watcher(watcher(id));
+        self.outstanding -= client.order.len();
+        tracing::debug!(peer = %client.connection.peer, session = %client.session(), "closed");
+    }
+}
+
+/// Under which name a client's watches are kept.
+fn watcher(id: ClientId) -> ringkeeper_engine::watch::WatcherId {
+    ringkeeper_engine::watch::WatcherId(id.0)
+}
+
+/// Where this start's session ids begin: `(replica id) << 56`, then milliseconds, then a count, as
+/// ZooKeeper draws them. Above every session that is still open, should the clock have gone back.
+fn first_session(settings: &ShardSettings, state: &State, wall_ms: i64) -> i64 {
+    let upper = i64::from(settings.replica_id.0) << 56;
+    let from_clock = upper | ((wall_ms << 16) & 0x00ff_ffff_ffff_ffff);
+    let of_this_replica = |session: &SessionId| session.0 >> 56 == upper >> 56;
+    let newest = state.sessions().map(|(id, _)| id).filter(of_this_replica).max();
+    newest.map_or(from_clock, |newest| from_clock.max(newest.0 + 1))
+}
+
+/// Owners are random already: hashing them again would only cost.
+#[derive(Default)]
+struct RandomHasher(u64);
+
+impl Hasher for RandomHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _bytes: &[u8]) {
+        unreachable!("an owner is one number");
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number;
+    }
+}

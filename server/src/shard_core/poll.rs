@@ -1,0 +1,230 @@
+//! A connection's turn: read, cut into frames, run.
+
+use std::{io, mem, task::{Context, Poll}};
+
+use ringkeeper_engine::protocol::{
+    four_letter::{TELNET_CLOSE, Word},
+    frame,
+};
+
+use super::{
+    ShardCore,
+    client::{Client, ClientId, Phase},
+};
+use crate::client::connection::{Ending, OUTPUT_BYTES_PAUSE};
+
+/// What came out of a connection's turn.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Turn {
+    /// The connection is over: its task ends.
+    Over,
+    /// It was sent a four-letter word; the mask follows if it is `stmk`.
+    Word(Word, Option<i64>),
+}
+
+/// What became of a frame.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Progress {
+    /// It is dealt with, or on its way.
+    Taken,
+    /// It must wait in the connection's input.
+    Waits,
+    /// Nothing more of this connection is looked at.
+    Over,
+}
+
+impl ShardCore {
+    /// A connection's turn. The task that calls this is the only one that ends the connection.
+    pub(super) fn poll_client(&mut self, id: ClientId, context: &mut Context<'_>) -> Poll<Turn> {
+        self.now = self.clock.now();
+        let Some(client) = self.clients.get_mut(id) else { return Poll::Ready(Turn::Over) };
+        client.connection.set_waker(context.waker());
+        if client.connection.is_stuck() {
+            client.connection.send(&mut self.pool);
+        }
+        if client.connection.is_finished() {
+            return Poll::Ready(Turn::Over);
+        }
+        if client.connection.has_input() && self.may_go_on(id) {
+            if let Some(turn) = self.take_bytes(id, &[]) {
+                return Poll::Ready(turn);
+            }
+        }
+        let mut scratch = mem::take(&mut self.scratch);
+        let turn = self.poll_input(id, context, &mut scratch);
+        self.scratch = scratch;
+        turn
+    }
+
+    fn poll_input(
+        &mut self,
+        id: ClientId,
+        context: &mut Context<'_>,
+        scratch: &mut [u8],
+    ) -> Poll<Turn> {
+        loop {
+            if !self.may_go_on(id) {
+                return Poll::Pending;
+            }
+            let Some(client) = self.clients.get_mut(id) else { return Poll::Ready(Turn::Over) };
+            let count = match client.connection.poll_read(context, scratch) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(0)) => return Poll::Ready(Turn::Over),
+                Poll::Ready(Ok(count)) => count,
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Poll::Ready(Err(error)) => {
+                    tracing::debug!(peer = %client.connection.peer, %error, "cannot receive");
+                    return Poll::Ready(Turn::Over);
+                }
+            };
+            self.stats.bytes_received += count as u64;
+            let bytes = scratch.get(..count).expect("a read returns no more than it was given");
+            if let Some(turn) = self.take_bytes(id, bytes) {
+                return Poll::Ready(turn);
+            }
+            if count == scratch.len() {
+                // There may be more. Others first.
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Whether the next request of a client may run now. If not, the client is woken when it may.
+    fn may_go_on(&mut self, id: ClientId) -> bool {
+        let is_full = self.is_full();
+        let is_over_limit = self.outstanding > self.settings.outstanding_max;
+        let Some(client) = self.clients.get_mut(id) else { return false };
+        let may = match client.phase {
+            Phase::New => true,
+            Phase::Connecting(_) | Phase::Done => false,
+            Phase::Open => {
+                !is_full
+                    && !(is_over_limit && client.order.len() > 0)
+                    && client.connection.unsent_bytes() < OUTPUT_BYTES_PAUSE
+                    && !(client.syncs > 0 && client.connection.has_input())
+            }
+        };
+        if !may && !client.is_paused {
+            client.is_paused = true;
+            if is_full || is_over_limit {
+                self.paused.push(id);
+            }
+        }
+        may
+    }
+
+    /// Takes bytes that came after those that wait already.
+    fn take_bytes(&mut self, id: ClientId, new: &[u8]) -> Option<Turn> {
+        let client = self.clients.get_mut(id)?;
+        if client.connection.has_input() {
+            let mut held = client.connection.take_input();
+            held.extend_from_slice(new);
+            match self.take_frames(id, &held) {
+                Ok(used) if used == held.len() => None,
+                Ok(used) => {
+                    held.drain(..used);
+                    self.keep(id, held);
+                    None
+                }
+                Err(turn) => Some(turn),
+            }
+        } else {
+            match self.take_frames(id, new) {
+                Ok(used) => {
+                    let rest = new.get(used..).unwrap_or_default();
+                    if !rest.is_empty() {
+                        self.keep(id, rest.to_vec());
+                    }
+                    None
+                }
+                Err(turn) => Some(turn),
+            }
+        }
+    }
+
+    fn keep(&mut self, id: ClientId, input: Vec<u8>) {
+        if let Some(client) = self.clients.get_mut(id) {
+            client.connection.keep_input(input);
+        }
+    }
+
+    /// Runs the whole frames at the front of `bytes`. Says how many bytes are done with.
+    fn take_frames(&mut self, id: ClientId, bytes: &[u8]) -> Result<usize, Turn> {
+        let mut used = 0;
+        while let Some(rest) = bytes.get(used..)
+            && !rest.is_empty()
+        {
+            let Some(client) = self.clients.get_mut(id) else { return Err(Turn::Over) };
+            if client.phase == Phase::New
+                && let Some(turn) = first_bytes(client, rest)?
+            {
+                return Err(turn);
+            }
+            let frame = match frame::next(rest, self.settings.frame_bytes_max) {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break,
+                Err(error) => {
+                    self.stats.bad_frames += 1;
+                    tracing::warn!(peer = %client.connection.peer, %error, "closing");
+                    return Err(Turn::Over);
+                }
+            };
+            if used > 0 && !self.may_go_on_within(id) {
+                break;
+            }
+            match self.take_frame(id, frame.payload) {
+                Progress::Taken => used += frame.consumed_bytes,
+                Progress::Waits => break,
+                // Whatever follows is not for us; what was answered is still sent.
+                Progress::Over => return Ok(bytes.len()),
+            }
+        }
+        Ok(used)
+    }
+
+    /// As `may_go_on`, between two frames that came together.
+    fn may_go_on_within(&mut self, id: ClientId) -> bool {
+        self.may_go_on(id)
+    }
+
+    fn take_frame(&mut self, id: ClientId, payload: &[u8]) -> Progress {
+        let Some(client) = self.clients.get(id) else { return Progress::Over };
+        match client.phase {
+            Phase::New => self.connect(id, payload),
+            Phase::Connecting(_) => Progress::Waits,
+            Phase::Open => self.request(id, payload),
+            Phase::Done => Progress::Over,
+        }
+    }
+
+    /// Closes a connection whose bytes mean nothing.
+    pub(super) fn refuse(&mut self, id: ClientId, why: &dyn std::fmt::Display) -> Progress {
+        self.stats.bad_frames += 1;
+        if let Some(client) = self.clients.get_mut(id) {
+            tracing::warn!(
+                peer = %client.connection.peer, session = %client.session(), %why, "closing"
+            );
+            client.end(Ending::AfterOutput);
+        }
+        Progress::Over
+    }
+}
+
+/// What a connection's first bytes are, if they are no handshake.
+fn first_bytes(client: &mut Client, bytes: &[u8]) -> Result<Option<Turn>, Turn> {
+    let Some((first, rest)) = bytes.split_first_chunk::<4>() else { return Ok(None) };
+    if *first == TELNET_CLOSE {
+        return Err(Turn::Over);
+    }
+    let Some(word) = Word::from_bytes(*first) else { return Ok(None) };
+    let mask = rest.first_chunk::<8>().map(|mask| i64::from_be_bytes(*mask));
+    if word == Word::Stmk && mask.is_none() {
+        // Not all there. The bytes are kept: a word's length is above every limit for a frame, so
+        // it must not get that far.
+        return Ok(None);
+    }
+    client.phase = Phase::Done;
+    client.counts.received += 1;
+    Ok(Some(Turn::Word(word, mask)))
+}
