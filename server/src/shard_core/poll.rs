@@ -9,7 +9,7 @@ use ringkeeper_engine::protocol::{
 
 use super::{
     ShardCore,
-    client::{Client, ClientId, Phase},
+    client::{ClientId, Phase},
 };
 use crate::client::connection::{Ending, OUTPUT_BYTES_PAUSE};
 
@@ -156,10 +156,18 @@ impl ShardCore {
             && !rest.is_empty()
         {
             let Some(client) = self.clients.get_mut(id) else { return Err(Turn::Over) };
-            if client.phase == Phase::New
-                && let Some(turn) = first_bytes(client, rest)?
-            {
-                return Err(turn);
+            if client.phase == Phase::New {
+                match first_bytes(rest) {
+                    First::Frame => {}
+                    First::Incomplete => break,
+                    First::Close => return Err(Turn::Over),
+                    First::Word(word, mask) => {
+                        client.phase = Phase::Done;
+                        client.counts.received += 1;
+                        self.stats.packets_received += 1;
+                        return Err(Turn::Word(word, mask));
+                    }
+                }
             }
             let frame = match frame::next(rest, self.settings.frame_bytes_max) {
                 Ok(Some(frame)) => frame,
@@ -170,7 +178,7 @@ impl ShardCore {
                     return Err(Turn::Over);
                 }
             };
-            if used > 0 && !self.may_go_on_within(id) {
+            if used > 0 && !self.may_go_on(id) {
                 break;
             }
             match self.take_frame(id, frame.payload) {
@@ -181,11 +189,6 @@ impl ShardCore {
             }
         }
         Ok(used)
-    }
-
-    /// As `may_go_on`, between two frames that came together.
-    fn may_go_on_within(&mut self, id: ClientId) -> bool {
-        self.may_go_on(id)
     }
 
     fn take_frame(&mut self, id: ClientId, payload: &[u8]) -> Progress {
@@ -211,20 +214,29 @@ impl ShardCore {
     }
 }
 
-/// What a connection's first bytes are, if they are no handshake.
-fn first_bytes(client: &mut Client, bytes: &[u8]) -> Result<Option<Turn>, Turn> {
-    let Some((first, rest)) = bytes.split_first_chunk::<4>() else { return Ok(None) };
+/// What a connection starts with.
+enum First {
+    /// A handshake, or what will be refused as one.
+    Frame,
+    /// A four-letter word.
+    Word(Word, Option<i64>),
+    /// Something that ends it.
+    Close,
+    /// Too little to say.
+    Incomplete,
+}
+
+fn first_bytes(bytes: &[u8]) -> First {
+    let Some((first, rest)) = bytes.split_first_chunk::<4>() else { return First::Incomplete };
     if *first == TELNET_CLOSE {
-        return Err(Turn::Over);
+        return First::Close;
     }
-    let Some(word) = Word::from_bytes(*first) else { return Ok(None) };
-    let mask = rest.first_chunk::<8>().map(|mask| i64::from_be_bytes(*mask));
-    if word == Word::Stmk && mask.is_none() {
-        // Not all there. The bytes are kept: a word's length is above every limit for a frame, so
-        // it must not get that far.
-        return Ok(None);
+    let Some(word) = Word::from_bytes(*first) else { return First::Frame };
+    if word != Word::Stmk {
+        return First::Word(word, None);
     }
-    client.phase = Phase::Done;
-    client.counts.received += 1;
-    Ok(Some(Turn::Word(word, mask)))
+    match rest.first_chunk::<8>() {
+        Some(mask) => First::Word(word, Some(i64::from_be_bytes(*mask))),
+        None => First::Incomplete,
+    }
 }

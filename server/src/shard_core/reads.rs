@@ -1,0 +1,151 @@
+//! What is answered from the State and from the watches, and what leaves a watch.
+
+use std::borrow::Cow;
+
+use ringkeeper_engine::{
+    ids::Xid,
+    protocol::{
+        error_code::ErrorCode,
+        reply::{self, ClientInfo, Reply, WatchEvent, encode_event},
+        request::{Read, SetWatches},
+    },
+    state::{Reader, auth::user_name},
+    watch::{WatchKind, WatcherType},
+};
+
+use super::{ShardCore, client::ClientId, watcher};
+use crate::client::connection::{Ending, OUTPUT_BYTES_MAX};
+
+impl ShardCore {
+    /// Answers a read and leaves its watch, both of the same State.
+    pub(super) fn read(&mut self, id: ClientId, xid: Xid, read: &Read<'_>) {
+        let Some(client) = self.clients.get_mut(id) else { return };
+        let reader = Reader {
+            session: client.command.session,
+            auth: &client.command.auth,
+            skip_acl: self.settings.skip_acl,
+        };
+        let result = self.state.read(&reader, read);
+        if let Some((path, kind)) = watch_of(read, result.as_ref().err().copied()) {
+            self.watches.add(watcher(id), path, kind);
+        }
+        let zxid = self.state.last_zxid();
+        let out = client.connection.output(&mut self.pool);
+        let before = out.len();
+        reply::encode(out, xid, zxid, result.as_ref().map_err(|code| *code));
+        let bytes = (out.len() - before) as u64;
+        client.counts.reply(zxid, self.now);
+        self.stats.reply(bytes);
+        self.mark_dirty(id);
+    }
+
+    /// Restores the watches of a client that reconnected. What it missed is told before the reply.
+    pub(super) fn set_watches(&mut self, id: ClientId, xid: Xid, watches: &SetWatches) {
+        let mut fired = std::mem::take(&mut self.fired);
+        self.watches.restore(watcher(id), watches, &self.state, &mut fired);
+        for fired in fired.drain(..) {
+            self.tell(id, &fired.event);
+        }
+        self.fired = fired;
+        self.answer(id, xid, self.last_zxid(), Ok(&Reply::Empty));
+    }
+
+    pub(super) fn add_watch(
+        &mut self,
+        id: ClientId,
+        xid: Xid,
+        path: Option<Cow<'_, str>>,
+        mode: i32,
+    ) {
+        let kind = match mode {
+            0 => WatchKind::Persistent,
+            1 => WatchKind::PersistentRecursive,
+            _ => return self.answer(id, xid, self.last_zxid(), Err(ErrorCode::MarshallingError)),
+        };
+        // Apache keeps a watch on null, which nothing fires; so nothing is kept here.
+        if let Some(path) = path {
+            self.watches.add(watcher(id), &path, kind);
+        }
+        self.answer(id, xid, self.last_zxid(), Ok(&Reply::AddWatch));
+    }
+
+    pub(super) fn check_watches(
+        &mut self,
+        id: ClientId,
+        xid: Xid,
+        path: Option<Cow<'_, str>>,
+        watcher_type: i32,
+    ) {
+        let result = WatcherType::from_number(watcher_type)
+            .ok_or(ErrorCode::MarshallingError)
+            .and_then(|kind| {
+                let path = path.as_deref().ok_or(ErrorCode::NoWatcher)?;
+                let is_there = self.watches.contains(watcher(id), path, kind);
+                if is_there { Ok(()) } else { Err(ErrorCode::NoWatcher) }
+            });
+        self.answer(id, xid, self.last_zxid(), result.map(|()| &Reply::Empty));
+    }
+
+    pub(super) fn remove_watches(
+        &mut self,
+        id: ClientId,
+        xid: Xid,
+        path: Option<Cow<'_, str>>,
+        watcher_type: i32,
+    ) {
+        let result = WatcherType::from_number(watcher_type)
+            .ok_or(ErrorCode::MarshallingError)
+            .and_then(|kind| {
+                let path = path.as_deref().ok_or(ErrorCode::NoWatcher)?;
+                let was_there = self.watches.remove(watcher(id), path, kind);
+                if was_there { Ok(()) } else { Err(ErrorCode::NoWatcher) }
+            });
+        self.answer(id, xid, self.last_zxid(), result.map(|()| &Reply::Empty));
+    }
+
+    pub(super) fn who_am_i(&mut self, id: ClientId, xid: Xid) {
+        let Some(client) = self.clients.get(id) else { return };
+        let auth = client.command.auth.clone();
+        let info = |id| ClientInfo { scheme: id_scheme(id), user: user_name(id) };
+        let reply = Reply::WhoAmI(auth.iter().map(info).collect());
+        self.answer(id, xid, self.last_zxid(), Ok(&reply));
+    }
+
+    /// Appends an event to a client's output.
+    pub(super) fn tell(&mut self, id: ClientId, event: &WatchEvent) {
+        let Some(client) = self.clients.get_mut(id) else { return };
+        if client.connection.unsent_bytes() > OUTPUT_BYTES_MAX {
+            self.stats.output_overflows += 1;
+            tracing::warn!(peer = %client.connection.peer, "closing: the client does not read");
+            client.end(Ending::Now);
+            return;
+        }
+        let out = client.connection.output(&mut self.pool);
+        let before = out.len();
+        encode_event(out, event);
+        self.stats.watch_bytes += (out.len() - before) as u64;
+        self.stats.packets_sent += 1;
+        client.counts.sent += 1;
+        self.mark_dirty(id);
+    }
+}
+
+fn id_scheme(id: &ringkeeper_engine::protocol::records::Id) -> &str {
+    &id.scheme
+}
+
+/// The watch that a read leaves, given how it ended.
+fn watch_of<'a>(read: &'a Read<'_>, error: Option<ErrorCode>) -> Option<(&'a str, WatchKind)> {
+    match (read, error) {
+        // The one read that may watch what is not there.
+        (Read::Exists { path, watch: true }, None | Some(ErrorCode::NoNode)) => {
+            Some((path, WatchKind::Data))
+        }
+        (Read::GetData { path, watch: true }, None) => Some((path, WatchKind::Data)),
+        (
+            Read::GetChildren { path, watch: true } | Read::GetChildren2 { path, watch: true },
+            None,
+        ) => Some((path, WatchKind::Child)),
+        _ => None,
+    }
+}

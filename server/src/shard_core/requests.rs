@@ -1,0 +1,321 @@
+//! A request's way in: decided at the edge at once, or sent through the log.
+
+use std::borrow::Cow;
+
+use ringkeeper_engine::{
+    batch::Commands,
+    ids::{Instant, Xid, Zxid},
+    limits::COMMAND_BYTES_MAX,
+    protocol::{
+        error_code::ErrorCode,
+        reply::{self, NOT_OFFERED_ZXID, PING_XID, Reply},
+        request::{self, Request, RequestError, RequestHeader, Write},
+    },
+    state::{
+        Reader,
+        auth::{AuthError, authenticate},
+        command::{Op, admit, encode},
+    },
+};
+
+use super::{
+    ShardCore,
+    client::{ClientId, Deferred, DeferredKind, Expected, ExpectedKind, Phase},
+    poll::Progress,
+    shape::Shape,
+};
+use crate::client::connection::Ending;
+
+impl ShardCore {
+    /// A request of a connection that has a session.
+    pub(super) fn request(&mut self, id: ClientId, payload: &[u8]) -> Progress {
+        let (header, request) = match request::decode(payload) {
+            Ok(decoded) => decoded,
+            Err(error) => return self.refuse(id, &error),
+        };
+        let Some(client) = self.clients.get_mut(id) else { return Progress::Over };
+        if client.syncs > 0 && goes_through_the_log(&request) {
+            return Progress::Waits;
+        }
+        client.counts.request(header.xid, header.opcode);
+        self.stats.packets_received += 1;
+        if !client.is_touched {
+            client.is_touched = true;
+            self.touched.push((client.command.session, id));
+        }
+        match request {
+            Ok(Request::Auth { scheme, auth, .. }) => self.auth(id, header.xid, scheme, auth),
+            Ok(Request::Sasl { token }) => self.sasl(id, header.xid, token),
+            _ if !self.is_authenticated(id) => {
+                self.answer(id, header.xid, Zxid::NONE, Err(ErrorCode::SessionClosedRequireAuth));
+                self.end(id, Ending::AfterOutput)
+            }
+            Ok(Request::Write(write)) => self.write(id, header.xid, &write, payload.len()),
+            Ok(Request::CloseSession) => {
+                self.submit(id, header.xid, Op::CloseSession, ExpectedKind::Close);
+                // What follows in the same breath is for a session that is over.
+                if let Some(client) = self.clients.get_mut(id) {
+                    client.phase = Phase::Done;
+                }
+                Progress::Over
+            }
+            Ok(Request::Sync { path }) => self.sync(id, header.xid, path),
+            Err(RequestError::MalformedMulti(_)) => {
+                let op = Op::Fail(ErrorCode::MarshallingError);
+                self.submit(id, header.xid, op, ExpectedKind::Write(Shape::AsItIs))
+            }
+            Err(RequestError::MalformedAuth(error)) => self.refuse(id, &error),
+            other => self.at_the_edge(id, header, other, payload),
+        }
+    }
+
+    /// Runs what needs no log, or lets it wait for the writes before it.
+    fn at_the_edge(
+        &mut self,
+        id: ClientId,
+        header: RequestHeader,
+        request: Result<Request<'_>, RequestError>,
+        payload: &[u8],
+    ) -> Progress {
+        let Some(client) = self.clients.get_mut(id) else { return Progress::Over };
+        let is_last = matches!(request, Err(RequestError::NotOffered(_)));
+        if client.order.is_idle() {
+            self.immediate += 1;
+            self.run(id, header, request);
+        } else {
+            let kind = DeferredKind::Frame(payload.into());
+            let deferred = Deferred { received: self.now, kind };
+            let runs = client.order.push_read(deferred);
+            debug_assert!(runs.is_none(), "a write is under way");
+            self.outstanding += 1;
+        }
+        if is_last {
+            if let Some(client) = self.clients.get_mut(id) {
+                client.phase = Phase::Done;
+            }
+            return Progress::Over;
+        }
+        Progress::Taken
+    }
+
+    /// Runs what waited for the writes before it.
+    pub(super) fn run_deferred(&mut self, id: ClientId, deferred: Deferred) {
+        self.outstanding -= 1;
+        match deferred.kind {
+            DeferredKind::Frame(payload) => {
+                let (header, request) =
+                    request::decode(&payload).expect("it was decoded when it came");
+                self.run(id, header, request);
+            }
+            DeferredKind::Fail(xid, code) => self.answer(id, xid, self.last_zxid(), Err(code)),
+        }
+        self.note_latency(id, deferred.received, 1, Kind::Read);
+    }
+
+    /// Answers what needs no log.
+    fn run(
+        &mut self,
+        id: ClientId,
+        header: RequestHeader,
+        request: Result<Request<'_>, RequestError>,
+    ) {
+        let xid = header.xid;
+        let zxid = self.last_zxid();
+        match request {
+            Ok(Request::Read(read)) => self.read(id, xid, &read),
+            Ok(Request::SetWatches(watches)) => self.set_watches(id, xid, &watches),
+            Ok(Request::AddWatch { path, mode }) => self.add_watch(id, xid, path, mode),
+            Ok(Request::CheckWatches { path, watcher_type }) => {
+                self.check_watches(id, xid, path, watcher_type);
+            }
+            Ok(Request::RemoveWatches { path, watcher_type }) => {
+                self.remove_watches(id, xid, path, watcher_type);
+            }
+            Ok(Request::Ping) => self.answer(id, PING_XID, zxid, Ok(&Reply::Empty)),
+            Ok(Request::WhoAmI) => self.who_am_i(id, xid),
+            Err(RequestError::Malformed(error)) => {
+                tracing::debug!(%error, opcode = header.opcode, "request refused");
+                self.answer(id, xid, zxid, Err(ErrorCode::MarshallingError));
+            }
+            Err(RequestError::NotOffered(opcode)) => {
+                tracing::debug!(opcode, "operation not offered");
+                self.answer(id, xid, NOT_OFFERED_ZXID, Err(ErrorCode::Unimplemented));
+                self.end(id, Ending::AfterOutput);
+            }
+            other => unreachable!("{other:?} is not run at the edge"),
+        }
+    }
+
+    fn write(
+        &mut self,
+        id: ClientId,
+        xid: Xid,
+        write: &Write<'_>,
+        payload_bytes: usize,
+    ) -> Progress {
+        let Some(client) = self.clients.get_mut(id) else { return Progress::Over };
+        if self.refuses_writes {
+            return self.fail(id, xid, ErrorCode::SystemError);
+        }
+        // A command holds what the request holds and the client's identities.
+        if payload_bytes > COMMAND_BYTES_MAX / 2 {
+            return self.fail(id, xid, ErrorCode::MarshallingError);
+        }
+        let op = admit(write, &client.command.auth, self.settings.edge);
+        if self.settings.eager_acl_check {
+            let reader = Reader {
+                session: client.command.session,
+                auth: &client.command.auth,
+                skip_acl: client.command.skip_acl,
+            };
+            if let Err(code) = self.state.eager_acl_check(&reader, &op) {
+                return self.fail(id, xid, code);
+            }
+        }
+        self.submit(id, xid, op, ExpectedKind::Write(Shape::of(write)))
+    }
+
+    /// Sends a command through the log.
+    fn submit(&mut self, id: ClientId, xid: Xid, op: Op, kind: ExpectedKind) -> Progress {
+        let Some(client) = self.clients.get_mut(id) else { return Progress::Over };
+        encode(client.command(xid, op), &mut self.commands);
+        client.order.push_write(Expected { xid, received: self.now, kind });
+        self.outstanding += 1;
+        self.wake_handover();
+        Progress::Taken
+    }
+
+    /// Asks for a read index; the answer waits for it and for the writes before it.
+    fn sync(&mut self, id: ClientId, xid: Xid, path: Option<Cow<'_, str>>) -> Progress {
+        let Some(client) = self.clients.get_mut(id) else { return Progress::Over };
+        self.sync_asked += 1;
+        let kind = ExpectedKind::Sync {
+            path: path.map(|path| path.as_ref().into()),
+            question: self.sync_asked,
+            index: None,
+        };
+        client.order.push_write(Expected { xid, received: self.now, kind });
+        if client.syncs == 0 {
+            self.syncing.push(id);
+        }
+        client.syncs += 1;
+        self.outstanding += 1;
+        self.wake_handover();
+        Progress::Taken
+    }
+
+    /// Answers an error that takes no zxid, in its turn.
+    fn fail(&mut self, id: ClientId, xid: Xid, code: ErrorCode) -> Progress {
+        let Some(client) = self.clients.get_mut(id) else { return Progress::Over };
+        let deferred = Deferred { received: self.now, kind: DeferredKind::Fail(xid, code) };
+        self.outstanding += 1;
+        if let Some(deferred) = client.order.push_read(deferred) {
+            self.run_deferred(id, deferred);
+        }
+        Progress::Taken
+    }
+
+    /// `auth` is answered out of order, as Apache does.
+    fn auth(
+        &mut self,
+        id: ClientId,
+        xid: Xid,
+        scheme: Option<Cow<'_, str>>,
+        auth: Option<&[u8]>,
+    ) -> Progress {
+        let Some(client) = self.clients.get_mut(id) else { return Progress::Over };
+        let ids = &mut client.command.auth;
+        match authenticate(&self.settings.auth, scheme.as_deref(), auth, ids) {
+            Ok(()) => {
+                self.answer(id, xid, Zxid::NONE, Ok(&Reply::Empty));
+                Progress::Taken
+            }
+            Err(AuthError::Refused) => {
+                self.stats.auth_failures += 1;
+                self.answer(id, xid, Zxid::NONE, Err(ErrorCode::AuthFailed));
+                self.end(id, Ending::AfterOutput)
+            }
+            Err(AuthError::OtherEnsemble) => {
+                self.stats.auth_failures += 1;
+                self.end(id, Ending::Now)
+            }
+        }
+    }
+
+    /// There is no SASL provider: a client that asks nicely is told that it is done.
+    fn sasl(&mut self, id: ClientId, xid: Xid, token: Option<&[u8]>) -> Progress {
+        if token.is_none() {
+            return self.end(id, Ending::Now);
+        }
+        self.answer(id, xid, Zxid::NONE, Ok(&Reply::Sasl { token: None }));
+        Progress::Taken
+    }
+
+    fn is_authenticated(&self, id: ClientId) -> bool {
+        let required = &self.settings.required_schemes;
+        required.is_empty()
+            || self.clients.get(id).is_some_and(|client| {
+                client.command.auth.iter().any(|id| required.contains(&id.scheme))
+            })
+    }
+
+    /// Lets a client's connection end.
+    pub(super) fn end(&mut self, id: ClientId, ending: Ending) -> Progress {
+        if let Some(client) = self.clients.get_mut(id) {
+            client.end(ending);
+        }
+        Progress::Over
+    }
+
+    /// Appends a reply to a client's output.
+    pub(super) fn answer(
+        &mut self,
+        id: ClientId,
+        xid: Xid,
+        zxid: Zxid,
+        reply: Result<&Reply<'_>, ErrorCode>,
+    ) {
+        let Some(client) = self.clients.get_mut(id) else { return };
+        let out = client.connection.output(&mut self.pool);
+        let before = out.len();
+        reply::encode(out, xid, zxid, reply);
+        let bytes = (out.len() - before) as u64;
+        client.counts.reply(zxid, self.now);
+        self.stats.reply(bytes);
+        self.mark_dirty(id);
+    }
+
+    /// Counts how long `count` requests that came at `received` took.
+    pub(super) fn note_latency(&mut self, id: ClientId, received: Instant, count: u64, kind: Kind) {
+        let micros = self.clock.now().0.saturating_sub(received.0) / 1000;
+        self.stats.latency_us.record_many(micros, count);
+        match kind {
+            Kind::Read => self.stats.read_us.record_many(micros, count),
+            Kind::Update => self.stats.update_us.record_many(micros, count),
+        }
+        if let Some(client) = self.clients.get_mut(id) {
+            client.counts.latency(micros, count);
+        }
+    }
+
+    /// The commands of this turn.
+    pub(super) fn take_commands(&mut self) -> Commands {
+        std::mem::take(&mut self.commands)
+    }
+}
+
+/// What a latency is counted as.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Kind {
+    /// Answered from the State.
+    Read,
+    /// Went through the log.
+    Update,
+}
+
+fn goes_through_the_log(request: &Result<Request<'_>, RequestError>) -> bool {
+    matches!(
+        request,
+        Ok(Request::Write(_) | Request::CloseSession) | Err(RequestError::MalformedMulti(_))
+    )
+}
