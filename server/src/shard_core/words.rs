@@ -1,0 +1,214 @@
+//! Four-letter words: what is asked of whom to answer them.
+//!
+//! A word is answered by the shard whose connection it came on. What only others know is asked of
+//! them, all at the same time; who does not answer in time is left out of the text.
+
+use std::{future::Future, time::Duration};
+
+use futures_lite::future;
+use glommio::timer;
+use ringkeeper_engine::protocol::four_letter::Word;
+
+use super::tasks::Shard;
+use crate::{
+    client::four_letter::{self, Directories, Dump, Monitor, Overview},
+    config::Config,
+    mailbox::{Receiver, Sender, mailbox},
+    messages::{
+        ArchivistAnswer, ArchivistQuestion, ReplicaAnswer, ReplicaQuestion, ShardAnswer,
+        ShardQuestion, ToArchivist, ToReplica, ToShard,
+    },
+    metrics::{ConnectionReport, ReplicaStats, ShardStats, WatchReport},
+};
+
+/// How long others may take to answer.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What the words show of the configuration.
+#[derive(Clone, Debug)]
+pub(crate) struct WordSettings {
+    /// All of it: `conf` prints much of it, and the whitelist is in it.
+    pub(crate) config: Config,
+    /// The port that clients connect to, also where the system chose it.
+    pub(crate) client_port: u16,
+}
+
+impl Shard {
+    /// The answer to a word.
+    pub(super) async fn word(&self, word: Word, mask: Option<i64>) -> String {
+        let mut out = String::new();
+        if !self.words.config.allows_word(word.as_str()) {
+            four_letter::refuse(&mut out, word);
+            return out;
+        }
+        match word {
+            Word::Ruok => out.push_str("imok"),
+            Word::Isro => out.push_str("rw"),
+            Word::Gtmk => out.push_str(four_letter::TRACE_MASK),
+            Word::Stmk => out.push_str(&mask.unwrap_or_default().to_string()),
+            Word::Envi => four_letter::environment(&mut out),
+            Word::Srvr => {
+                four_letter::status(&mut out, &self.overview(), &self.stats().await, None);
+            }
+            Word::Stat => {
+                let connections = self.connections().await;
+                let stats = self.stats().await;
+                four_letter::status(&mut out, &self.overview(), &stats, Some(&connections));
+            }
+            Word::Cons => four_letter::connections(&mut out, &self.connections().await),
+            Word::Crst => {
+                self.ask_shards(ShardQuestion::ResetConnectionStats).await;
+                out.push_str("Connection stats reset.\n");
+            }
+            Word::Srst => {
+                self.ask_shards(ShardQuestion::ResetStats).await;
+                self.ask_replica(ReplicaQuestion::ResetStats).await;
+                out.push_str("Server stats reset.\n");
+            }
+            Word::Conf => {
+                let sizes = self.directories().await;
+                let port = self.words.client_port;
+                four_letter::configuration(&mut out, &self.words.config, port, &sizes);
+            }
+            Word::Dirs => four_letter::directories(&mut out, &self.directories().await),
+            Word::Dump => four_letter::dump(&mut out, &self.dump().await),
+            Word::Hash => four_letter::digests(&mut out, self.core.borrow().state().digests()),
+            Word::Mntr => four_letter::monitor(&mut out, &self.monitor().await),
+            Word::Wchs => four_letter::watch_summary(&mut out, &self.watches().await),
+            Word::Wchc => four_letter::watches_by_session(&mut out, &self.watches().await),
+            Word::Wchp => four_letter::watches_by_path(&mut out, &self.watches().await),
+        }
+        out
+    }
+
+    fn overview(&self) -> Overview {
+        let core = self.core.borrow();
+        Overview {
+            mode: "standalone",
+            last_zxid: core.state().last_zxid(),
+            znode_count: core.state().znode_count(),
+        }
+    }
+
+    async fn monitor(&self) -> Monitor {
+        let shards = self.stats().await;
+        let replica = self.replica_stats().await;
+        let overview = self.overview();
+        let core = self.core.borrow();
+        let state = core.state();
+        Monitor {
+            overview,
+            shards,
+            replica,
+            ephemerals: state.ephemerals_count(),
+            sessions: state.session_count(),
+            approximate_data_size: state.approximate_data_size(),
+            uptime_ms: core.clock.uptime_ms(),
+            open_files: four_letter::open_files(),
+            open_files_max: four_letter::open_files_max(),
+        }
+    }
+
+    async fn dump(&self) -> Dump {
+        let expiries = match self.ask_replica(ReplicaQuestion::Expiries).await {
+            Some(ReplicaAnswer::Expiries(expiries)) => expiries,
+            _ => Vec::new(),
+        };
+        let ephemerals = match self.ask_archivist(ArchivistQuestion::Ephemerals).await {
+            Some(ArchivistAnswer::Ephemerals(ephemerals)) => ephemerals,
+            _ => Vec::new(),
+        };
+        let connections = self.connections().await;
+        Dump { now_ms: crate::clock::wall().0, expiries, ephemerals, connections }
+    }
+
+    async fn directories(&self) -> Directories {
+        match self.ask_archivist(ArchivistQuestion::DirectorySizes).await {
+            Some(ArchivistAnswer::DirectorySizes { data_bytes, log_bytes }) => {
+                Directories { data_bytes, log_bytes }
+            }
+            _ => Directories::default(),
+        }
+    }
+
+    async fn stats(&self) -> ShardStats {
+        let mut sum = ShardStats::default();
+        for answer in self.ask_shards(ShardQuestion::Stats).await {
+            if let ShardAnswer::Stats(stats) = answer {
+                sum.merge(&stats);
+            }
+        }
+        sum
+    }
+
+    async fn replica_stats(&self) -> Option<Box<ReplicaStats>> {
+        match self.ask_replica(ReplicaQuestion::Stats).await {
+            Some(ReplicaAnswer::Stats(stats)) => Some(stats),
+            _ => None,
+        }
+    }
+
+    async fn connections(&self) -> Vec<ConnectionReport> {
+        let mut all = Vec::new();
+        for answer in self.ask_shards(ShardQuestion::Connections).await {
+            if let ShardAnswer::Connections(mut connections) = answer {
+                all.append(&mut connections);
+            }
+        }
+        all
+    }
+
+    async fn watches(&self) -> WatchReport {
+        let mut all = WatchReport::default();
+        for answer in self.ask_shards(ShardQuestion::Watches).await {
+            if let ShardAnswer::Watches(mut watches) = answer {
+                all.by_session.append(&mut watches.by_session);
+            }
+        }
+        all
+    }
+
+    /// Asks every shard, this one by its mailbox like all others.
+    async fn ask_shards(&self, question: ShardQuestion) -> Vec<ShardAnswer> {
+        let (reply, answers) = mailbox(self.links.shards.len(), "answers");
+        for shard in &self.links.shards {
+            let ask = ToShard::Ask { question, reply: reply.clone() };
+            drop(in_time(shard.send(ask)).await);
+        }
+        drop(reply);
+        gather(answers).await
+    }
+
+    async fn ask_replica(&self, question: ReplicaQuestion) -> Option<ReplicaAnswer> {
+        let (reply, answers) = mailbox(1, "answers");
+        send_and_gather(&self.links.replica, ToReplica::Ask { question, reply }, answers).await
+    }
+
+    async fn ask_archivist(&self, question: ArchivistQuestion) -> Option<ArchivistAnswer> {
+        let (reply, answers) = mailbox(1, "answers");
+        send_and_gather(&self.links.archivist, ToArchivist::Ask { question, reply }, answers).await
+    }
+}
+
+async fn send_and_gather<M, A>(to: &Sender<M>, ask: M, answers: Receiver<A>) -> Option<A> {
+    drop(in_time(to.send(ask)).await);
+    gather(answers).await.pop()
+}
+
+/// All answers that come in time.
+async fn gather<A>(answers: Receiver<A>) -> Vec<A> {
+    let mut all = Vec::new();
+    while let Some(Some(answer)) = in_time(answers.recv()).await {
+        all.push(answer);
+    }
+    all
+}
+
+/// What `future` gives, unless it takes too long.
+async fn in_time<R>(future: impl Future<Output = R>) -> Option<R> {
+    let late = async {
+        timer::sleep(PATIENCE).await;
+        None
+    };
+    future::or(async { Some(future.await) }, late).await
+}
