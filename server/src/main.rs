@@ -11,6 +11,7 @@ mod fatal;
 mod mailbox;
 mod messages;
 mod metrics;
+mod shard_core;
 mod sync;
 mod watchdog;
 

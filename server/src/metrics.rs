@@ -24,8 +24,15 @@ impl Summary {
 
     /// Counts one value.
     pub(crate) fn record(&mut self, value: u64) {
-        self.histogram.saturating_record(value);
-        self.sum += value;
+        self.record_many(value, 1);
+    }
+
+    /// Counts the same value `count` times.
+    pub(crate) fn record_many(&mut self, value: u64, count: u64) {
+        // Cannot fail: saturated to the bound by hand.
+        let value = value.min(self.histogram.high());
+        self.histogram.record_n(value, count).expect("within the bound");
+        self.sum += value * count;
     }
 
     /// Adds what another core saw.
@@ -171,6 +178,14 @@ impl Default for ShardStats {
 }
 
 impl ShardStats {
+    /// Counts a reply of so many bytes.
+    pub(crate) fn reply(&mut self, bytes: u64) {
+        self.packets_sent += 1;
+        self.response_bytes += bytes;
+        self.last_reply_bytes = bytes;
+        self.reply_bytes.record(bytes);
+    }
+
     /// Adds what another shard counted.
     pub(crate) fn merge(&mut self, other: &Self) {
         self.connections += other.connections;

@@ -2,3 +2,4 @@
 
 pub(crate) mod accept;
 pub(crate) mod connection;
+pub(crate) mod four_letter;

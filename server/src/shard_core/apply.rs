@@ -1,10 +1,14 @@
 //! Decided commands: applied to the State, told to watchers, answered to whom they belong.
 
-use std::sync::Arc;
+use std::{borrow::Cow, mem, sync::Arc};
 
 use ringkeeper_engine::{
-    ids::{Slot, Zxid},
-    protocol::{error_code::ErrorCode, reply::Reply},
+    ids::{Owner, Slot, Zxid},
+    protocol::{
+        error_code::ErrorCode,
+        reply::{EventKind, Reply, WatchEvent, encode_event},
+    },
+    shared_bytes::SharedStr,
     state::{
         ChangeKind, Outcome, SessionChange,
         acl::may_be_told,
@@ -81,29 +85,37 @@ impl ShardCore {
     }
 
     fn tell_watchers(&mut self) {
-        if self.changes.znodes.is_empty() || self.watches.is_empty() {
+        if self.changes.znodes.is_empty() || self.watches.count() == 0 {
             return;
         }
-        let changes = std::mem::take(&mut self.changes);
-        let mut fired = std::mem::take(&mut self.fired);
+        let changes = mem::take(&mut self.changes);
+        let mut watchers = mem::take(&mut self.watchers);
+        let mut event = mem::take(&mut self.event);
         for change in &changes.znodes {
-            self.watches.fire(change, &mut fired);
-            let count = fired.len() as u64;
+            self.watches.fire(change, &mut watchers);
+            let count = watchers.len() as u64;
             match change.kind {
                 ChangeKind::Created => self.stats.created_watches.record(count),
                 ChangeKind::Deleted => self.stats.deleted_watches.record(count),
                 ChangeKind::DataChanged => self.stats.changed_watches.record(count),
                 ChangeKind::ChildrenChanged => self.stats.children_watches.record(count),
             }
-            for fired in fired.drain(..) {
-                let id = ClientId(fired.watcher.0);
+            if watchers.is_empty() {
+                continue;
+            }
+            // Made once, whoever many are told.
+            event.clear();
+            encode_event(&mut event, &event_of(change.kind, change.path.clone(), change.zxid));
+            for watcher in watchers.drain(..) {
+                let id = ClientId(watcher.0);
                 let Some(client) = self.clients.get(id) else { continue };
                 if may_be_told(change, &client.command.auth, self.settings.skip_acl) {
-                    self.tell(id, &fired.event);
+                    self.tell(id, &event);
                 }
             }
         }
-        self.fired = fired;
+        self.event = event;
+        self.watchers = watchers;
         self.changes = changes;
     }
 
@@ -119,7 +131,7 @@ impl ShardCore {
             client.end(Ending::Now);
             return;
         }
-        let mut ready = std::mem::take(&mut self.ready);
+        let mut ready = mem::take(&mut self.ready);
         let expected = client.order.applied(&mut ready);
         let Some(Expected { xid, received, kind }) = expected else {
             unreachable!("{id:?} sent a command and expects nothing")
@@ -178,7 +190,7 @@ impl ShardCore {
     }
 
     /// Closes the connection that spoke for a session until now, if it is one of this shard's.
-    fn end_owner(&mut self, owner: ringkeeper_engine::ids::Owner) {
+    fn end_owner(&mut self, owner: Owner) {
         if let Some(id) = self.owners.remove(&owner)
             && let Some(client) = self.clients.get_mut(id)
         {
@@ -207,7 +219,7 @@ impl ShardCore {
         if self.syncing.is_empty() {
             return;
         }
-        let syncing = std::mem::take(&mut self.syncing);
+        let syncing = mem::take(&mut self.syncing);
         for id in syncing {
             while let Some(client) = self.clients.get_mut(id)
                 && let Some(Expected { kind: ExpectedKind::Sync { index: Some(slot), .. }, .. }) =
@@ -228,13 +240,13 @@ impl ShardCore {
 
     fn answer_sync(&mut self, id: ClientId) {
         let Some(client) = self.clients.get_mut(id) else { return };
-        let mut ready = std::mem::take(&mut self.ready);
+        let mut ready = mem::take(&mut self.ready);
         if let Some(Expected { xid, received, kind: ExpectedKind::Sync { path, .. } }) =
             client.order.applied(&mut ready)
         {
             client.syncs -= 1;
             self.outstanding -= 1;
-            let path = path.as_deref().map(std::borrow::Cow::Borrowed);
+            let path = path.as_deref().map(Cow::Borrowed);
             self.answer(id, xid, self.last_zxid(), Ok(&Reply::Sync { path }));
             self.note_latency(id, received, 1, Kind::Read);
         }
@@ -243,4 +255,15 @@ impl ShardCore {
         }
         self.ready = ready;
     }
+}
+
+/// What those are told who watch.
+pub(super) fn event_of(kind: ChangeKind, path: SharedStr, zxid: Zxid) -> WatchEvent {
+    let kind = match kind {
+        ChangeKind::Created => EventKind::Created,
+        ChangeKind::Deleted => EventKind::Deleted,
+        ChangeKind::DataChanged => EventKind::DataChanged,
+        ChangeKind::ChildrenChanged => EventKind::ChildrenChanged,
+    };
+    WatchEvent { kind, path, zxid }
 }

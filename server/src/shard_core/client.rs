@@ -239,16 +239,20 @@ impl ClientCounts {
     }
 
     /// Counts a reply.
-    pub(super) fn reply(&mut self, zxid: Zxid, now: Instant, latency_us: u64) {
+    pub(super) fn reply(&mut self, zxid: Zxid, now: Instant) {
         self.sent += 1;
         self.last_zxid = zxid;
         self.last_reply = now;
+    }
+
+    /// Counts how long `count` replies took.
+    pub(super) fn latency(&mut self, latency_us: u64, count: u64) {
         self.last_latency_us = latency_us;
         self.min_latency_us =
             if self.latencies == 0 { latency_us } else { self.min_latency_us.min(latency_us) };
         self.max_latency_us = self.max_latency_us.max(latency_us);
-        self.sum_latency_us += latency_us;
-        self.latencies += 1;
+        self.sum_latency_us += latency_us * count;
+        self.latencies += count;
     }
 }
 

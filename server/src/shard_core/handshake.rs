@@ -153,13 +153,7 @@ impl ShardCore {
         }
     }
 
-    fn respond(
-        &mut self,
-        id: ClientId,
-        response: &ConnectResponse,
-        zxid: Zxid,
-        received: Instant,
-    ) {
+    fn respond(&mut self, id: ClientId, response: &ConnectResponse, zxid: Zxid, received: Instant) {
         let Some(client) = self.clients.get_mut(id) else { return };
         response.encode(client.connection.output(&mut self.pool));
         client.counts.reply(zxid, self.now);

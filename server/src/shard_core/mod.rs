@@ -19,6 +19,7 @@ mod requests;
 mod settings;
 mod shape;
 mod tasks;
+mod words;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -32,16 +33,15 @@ use ringkeeper_engine::{
     ids::{Instant, Owner, SessionId, Slot, Zxid},
     limits::BATCH_BYTES_TARGET,
     state::{Changes, State},
-    watch::{Fired, Watches},
+    watch::{WatcherId, Watches},
 };
 
 pub(crate) use settings::ShardSettings;
 pub(crate) use tasks::{Shard, ShardLinks};
+pub(crate) use words::WordSettings;
 
 use self::client::{ClientId, Clients, Deferred};
-use crate::{
-    client::connection::BufferPool, clock::Clock, messages::ShardId, metrics::ShardStats,
-};
+use crate::{client::connection::BufferPool, clock::Clock, messages::ShardId, metrics::ShardStats};
 
 /// Bytes of commands that wait for room in the replica core's mailbox from which on no socket is
 /// read: the disk sets the pace, and the clients' kernels hold what is too much.
@@ -80,6 +80,8 @@ pub(crate) struct ShardCore {
     refuses_writes: bool,
     /// Requests that are not answered yet.
     outstanding: usize,
+    /// Requests that were answered at once in this turn of a connection.
+    immediate: u64,
     /// Questions for a read index: the last one asked, and the last one sent.
     sync_asked: u64,
     sync_sent: u64,
@@ -87,7 +89,8 @@ pub(crate) struct ShardCore {
     syncing: Vec<ClientId>,
     /// Sessions that were heard of and not reported, and their clients.
     touched: Vec<(SessionId, ClientId)>,
-    touch_due: Instant,
+    /// Sessions whose report found the replica core's mailbox full.
+    late_touches: Vec<SessionId>,
     /// What applying did to sessions and was not reported; shard 0 only.
     opened: Vec<(SessionId, i32)>,
     closed: Vec<SessionId>,
@@ -103,7 +106,8 @@ pub(crate) struct ShardCore {
     scratch: Vec<u8>,
     pool: BufferPool,
     changes: Changes,
-    fired: Vec<Fired>,
+    watchers: Vec<WatcherId>,
+    event: Vec<u8>,
     ready: Vec<Deferred>,
 
     stats: ShardStats,
@@ -142,7 +146,8 @@ impl ShardCore {
             sync_sent: 0,
             syncing: Vec::new(),
             touched: Vec::new(),
-            touch_due: Instant(0),
+            late_touches: Vec::new(),
+            immediate: 0,
             opened: Vec::new(),
             closed: Vec::new(),
             sessionless: VecDeque::new(),
@@ -151,7 +156,8 @@ impl ShardCore {
             scratch: vec![0; SCRATCH_BYTES],
             pool: BufferPool::default(),
             changes: Changes::default(),
-            fired: Vec::new(),
+            watchers: Vec::new(),
+            event: Vec::new(),
             ready: Vec::new(),
             stats: ShardStats::default(),
             is_stopping: false,
@@ -194,7 +200,7 @@ impl ShardCore {
 
     /// Whether sockets must wait until commands were handed over.
     fn is_full(&self) -> bool {
-        self.is_congested && self.commands.bytes.len() >= HANDOVER_BYTES_MAX
+        self.is_congested || self.commands.bytes.len() >= HANDOVER_BYTES_MAX
     }
 
     /// Reads from those again who waited for requests of this shard.
@@ -220,8 +226,8 @@ impl ShardCore {
 }
 
 /// Under which name a client's watches are kept.
-fn watcher(id: ClientId) -> ringkeeper_engine::watch::WatcherId {
-    ringkeeper_engine::watch::WatcherId(id.0)
+fn watcher(id: ClientId) -> WatcherId {
+    WatcherId(id.0)
 }
 
 /// Where this start's session ids begin: `(replica id) << 56`, then milliseconds, then a count, as

@@ -1,6 +1,9 @@
 //! A connection's turn: read, cut into frames, run.
 
-use std::{io, mem, task::{Context, Poll}};
+use std::{
+    io, mem,
+    task::{Context, Poll},
+};
 
 use ringkeeper_engine::protocol::{
     four_letter::{TELNET_CLOSE, Word},
@@ -10,6 +13,7 @@ use ringkeeper_engine::protocol::{
 use super::{
     ShardCore,
     client::{ClientId, Phase},
+    requests::Kind,
 };
 use crate::client::connection::{Ending, OUTPUT_BYTES_PAUSE};
 
@@ -45,10 +49,21 @@ impl ShardCore {
         if client.connection.is_finished() {
             return Poll::Ready(Turn::Over);
         }
-        if client.connection.has_input() && self.may_go_on(id) {
-            if let Some(turn) = self.take_bytes(id, &[]) {
-                return Poll::Ready(turn);
-            }
+        let turn = self.poll_frames(id, context);
+        if self.immediate > 0 {
+            let count = mem::take(&mut self.immediate);
+            self.note_latency(id, self.now, count, Kind::Read);
+        }
+        turn
+    }
+
+    fn poll_frames(&mut self, id: ClientId, context: &mut Context<'_>) -> Poll<Turn> {
+        let waits = self.clients.get(id).is_some_and(|client| client.connection.has_input());
+        if waits
+            && self.may_go_on(id)
+            && let Some(turn) = self.take_bytes(id, &[])
+        {
+            return Poll::Ready(turn);
         }
         let mut scratch = mem::take(&mut self.scratch);
         let turn = self.poll_input(id, context, &mut scratch);

@@ -1,11 +1,12 @@
 //! What is answered from the State and from the watches, and what leaves a watch.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, mem};
 
 use ringkeeper_engine::{
     ids::Xid,
     protocol::{
         error_code::ErrorCode,
+        records::Id,
         reply::{self, ClientInfo, Reply, WatchEvent, encode_event},
         request::{Read, SetWatches},
     },
@@ -13,7 +14,7 @@ use ringkeeper_engine::{
     watch::{WatchKind, WatcherType},
 };
 
-use super::{ShardCore, client::ClientId, watcher};
+use super::{ShardCore, apply::event_of, client::ClientId, watcher};
 use crate::client::connection::{Ending, OUTPUT_BYTES_MAX};
 
 impl ShardCore {
@@ -41,12 +42,15 @@ impl ShardCore {
 
     /// Restores the watches of a client that reconnected. What it missed is told before the reply.
     pub(super) fn set_watches(&mut self, id: ClientId, xid: Xid, watches: &SetWatches) {
-        let mut fired = std::mem::take(&mut self.fired);
-        self.watches.restore(watcher(id), watches, &self.state, &mut fired);
-        for fired in fired.drain(..) {
-            self.tell(id, &fired.event);
+        let mut missed = Vec::new();
+        self.watches.restore(watcher(id), watches, &self.state, &mut missed);
+        let mut event = mem::take(&mut self.event);
+        for (kind, path) in missed {
+            event.clear();
+            encode_event(&mut event, &event_of(kind, path, WatchEvent::CAUGHT_UP));
+            self.tell(id, &event);
         }
-        self.fired = fired;
+        self.event = event;
         self.answer(id, xid, self.last_zxid(), Ok(&Reply::Empty));
     }
 
@@ -57,10 +61,8 @@ impl ShardCore {
         path: Option<Cow<'_, str>>,
         mode: i32,
     ) {
-        let kind = match mode {
-            0 => WatchKind::Persistent,
-            1 => WatchKind::PersistentRecursive,
-            _ => return self.answer(id, xid, self.last_zxid(), Err(ErrorCode::MarshallingError)),
+        let Some(kind) = WatchKind::from_add_mode(mode) else {
+            return self.answer(id, xid, self.last_zxid(), Err(ErrorCode::MarshallingError));
         };
         // Apache keeps a watch on null, which nothing fires; so nothing is kept here.
         if let Some(path) = path {
@@ -106,13 +108,12 @@ impl ShardCore {
     pub(super) fn who_am_i(&mut self, id: ClientId, xid: Xid) {
         let Some(client) = self.clients.get(id) else { return };
         let auth = client.command.auth.clone();
-        let info = |id| ClientInfo { scheme: id_scheme(id), user: user_name(id) };
         let reply = Reply::WhoAmI(auth.iter().map(info).collect());
         self.answer(id, xid, self.last_zxid(), Ok(&reply));
     }
 
     /// Appends an event to a client's output.
-    pub(super) fn tell(&mut self, id: ClientId, event: &WatchEvent) {
+    pub(super) fn tell(&mut self, id: ClientId, event: &[u8]) {
         let Some(client) = self.clients.get_mut(id) else { return };
         if client.connection.unsent_bytes() > OUTPUT_BYTES_MAX {
             self.stats.output_overflows += 1;
@@ -120,18 +121,12 @@ impl ShardCore {
             client.end(Ending::Now);
             return;
         }
-        let out = client.connection.output(&mut self.pool);
-        let before = out.len();
-        encode_event(out, event);
-        self.stats.watch_bytes += (out.len() - before) as u64;
+        client.connection.output(&mut self.pool).extend_from_slice(event);
+        self.stats.watch_bytes += event.len() as u64;
         self.stats.packets_sent += 1;
         client.counts.sent += 1;
         self.mark_dirty(id);
     }
-}
-
-fn id_scheme(id: &ringkeeper_engine::protocol::records::Id) -> &str {
-    &id.scheme
 }
 
 /// The watch that a read leaves, given how it ended.
@@ -148,4 +143,8 @@ fn watch_of<'a>(read: &'a Read<'_>, error: Option<ErrorCode>) -> Option<(&'a str
         ) => Some((path, WatchKind::Child)),
         _ => None,
     }
+}
+
+fn info(id: &Id) -> ClientInfo<'_> {
+    ClientInfo { scheme: &id.scheme, user: user_name(id) }
 }

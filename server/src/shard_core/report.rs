@@ -47,20 +47,22 @@ impl ShardCore {
         let mut stats = self.stats.clone();
         stats.connections = self.clients.len() as u64;
         stats.outstanding = self.outstanding as u64;
-        stats.watches = self.watches.data_watch_count() as u64;
+        stats.watches = self.watches.count() as u64;
         stats
     }
 
     /// Data watches only, as Apache lists them.
     fn report_watches(&self) -> WatchReport {
-        let session_of = |watcher: ringkeeper_engine::watch::WatcherId| {
-            self.clients.get(ClientId(watcher.0)).map(|client| client.command.session)
-        };
         let mut by_session: Vec<(SessionId, Vec<SharedStr>)> = Vec::new();
-        for (watcher, paths) in self.watches.data_watches_by_watcher() {
-            if let Some(session) = session_of(watcher) {
-                by_session.push((session, paths));
+        let mut last = None;
+        for (watcher, path) in self.watches.listed() {
+            let Some(client) = self.clients.get(ClientId(watcher.0)) else { continue };
+            if last != Some(watcher) {
+                by_session.push((client.command.session, Vec::new()));
+                last = Some(watcher);
             }
+            let (_, paths) = by_session.last_mut().expect("pushed for this watcher");
+            paths.push(path.clone());
         }
         by_session.sort();
         WatchReport { by_session }

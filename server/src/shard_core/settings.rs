@@ -2,7 +2,7 @@
 
 use ringkeeper_engine::{
     ids::ReplicaId,
-    state::{acl::Schemes, auth::AuthPolicy, command::EdgeSettings},
+    state::{auth::AuthPolicy, command::EdgeSettings},
 };
 
 /// What a shard must know of the configuration. The same on every shard.
@@ -26,8 +26,6 @@ pub(crate) struct ShardSettings {
     pub(crate) edge: EdgeSettings,
     /// What decides about identities.
     pub(crate) auth: AuthPolicy,
-    /// Which schemes an ACL may name.
-    pub(crate) schemes: Schemes,
     /// No ACL is checked.
     pub(crate) skip_acl: bool,
     /// Hard quotas refuse writes.

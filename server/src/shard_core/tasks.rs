@@ -4,13 +4,7 @@
 //! itself, or with its executor.
 
 use std::{
-    cell::RefCell,
-    future::poll_fn,
-    mem,
-    os::fd::OwnedFd,
-    rc::Rc,
-    sync::Arc,
-    task::Poll,
+    cell::RefCell, future::poll_fn, mem, os::fd::OwnedFd, rc::Rc, sync::Arc, task::Poll,
     time::Duration,
 };
 

@@ -34,7 +34,7 @@ pub(crate) struct Monitor {
 }
 
 /// `mntr`.
-pub(super) fn monitor(out: &mut String, monitor: &Monitor) {
+pub(crate) fn monitor(out: &mut String, monitor: &Monitor) {
     line(out, format_args!("zk_version\t{VERSION}"));
     line(out, format_args!("zk_server_state\t{}", monitor.overview.mode));
     gauges(out, monitor);

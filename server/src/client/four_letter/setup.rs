@@ -2,10 +2,7 @@
 
 use std::{env, fs};
 
-use super::{
-    status::line,
-    text::VERSION,
-};
+use super::{status::line, text::VERSION};
 use crate::config::Config;
 
 /// Bytes on disk.

@@ -26,7 +26,7 @@ pub(crate) struct Overview {
 }
 
 /// `srvr`; with connections, `stat`.
-pub(super) fn status(
+pub(crate) fn status(
     out: &mut String,
     overview: &Overview,
     stats: &ShardStats,
@@ -61,7 +61,7 @@ pub(super) fn status(
 }
 
 /// `cons`.
-pub(super) fn connections(out: &mut String, connections: &[ConnectionReport]) {
+pub(crate) fn connections(out: &mut String, connections: &[ConnectionReport]) {
     for connection in connections {
         brief(out, connection);
         if let Some(session) = &connection.session {
@@ -117,7 +117,7 @@ pub(crate) struct Dump {
 }
 
 /// `dump`.
-pub(super) fn dump(out: &mut String, dump: &Dump) {
+pub(crate) fn dump(out: &mut String, dump: &Dump) {
     let sessions: usize = dump.expiries.iter().map(|(_, sessions)| sessions.len()).sum();
     line(out, format_args!("SessionTracker dump:"));
     line(out, format_args!("Session Sets ({})/({sessions}):", dump.expiries.len()));
@@ -160,7 +160,7 @@ pub(super) fn dump(out: &mut String, dump: &Dump) {
 }
 
 /// `wchs`.
-pub(super) fn watch_summary(out: &mut String, watches: &WatchReport) {
+pub(crate) fn watch_summary(out: &mut String, watches: &WatchReport) {
     let paths: BTreeSet<&str> =
         watches.by_session.iter().flat_map(|(_, paths)| paths).map(SharedStr::as_str).collect();
     let total: usize = watches.by_session.iter().map(|(_, paths)| paths.len()).sum();
@@ -170,7 +170,7 @@ pub(super) fn watch_summary(out: &mut String, watches: &WatchReport) {
 }
 
 /// `wchc`.
-pub(super) fn watches_by_session(out: &mut String, watches: &WatchReport) {
+pub(crate) fn watches_by_session(out: &mut String, watches: &WatchReport) {
     for (session, paths) in &watches.by_session {
         line(out, format_args!("{session}"));
         for path in paths {
@@ -181,7 +181,7 @@ pub(super) fn watches_by_session(out: &mut String, watches: &WatchReport) {
 }
 
 /// `wchp`.
-pub(super) fn watches_by_path(out: &mut String, watches: &WatchReport) {
+pub(crate) fn watches_by_path(out: &mut String, watches: &WatchReport) {
     let mut by_path: BTreeMap<&str, Vec<SessionId>> = BTreeMap::new();
     for (session, paths) in &watches.by_session {
         for path in paths {
@@ -198,19 +198,19 @@ pub(super) fn watches_by_path(out: &mut String, watches: &WatchReport) {
 }
 
 /// `hash`.
-pub(super) fn digests(out: &mut String, digests: impl Iterator<Item = (Zxid, u64)>) {
+pub(crate) fn digests(out: &mut String, digests: impl Iterator<Item = (Zxid, u64)>) {
     for (zxid, digest) in digests {
         line(out, format_args!("{:x}: {digest}", zxid.0));
     }
 }
 
 /// Appends, as `write!` does, to what cannot fail.
-pub(super) fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
+pub(crate) fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
     out.write_fmt(text).expect("a String takes everything");
 }
 
 /// Appends a line.
-pub(super) fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
+pub(crate) fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
     push(out, text);
     out.push('\n');
 }
