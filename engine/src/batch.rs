@@ -49,6 +49,39 @@ impl BatchHeader {
     }
 }
 
+/// The end of a log as seen by whoever continues it: its last batch without the batch.
+/// The default is the end of the empty log.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub struct Base {
+    /// The last slot.
+    pub slot: Slot,
+    /// The ballot under which that batch was first proposed.
+    pub origin: Ballot,
+    /// The hash of the whole log up to it.
+    pub hash: u128,
+    /// The epoch it belongs to.
+    pub epoch: Epoch,
+    /// The last zxid given out.
+    pub last_zxid: Zxid,
+    /// The leader's clock in it.
+    pub time: WallTime,
+}
+
+impl Base {
+    /// The log that ends with this batch.
+    #[must_use]
+    pub fn of(header: &BatchHeader) -> Self {
+        Self {
+            slot: header.slot,
+            origin: header.origin,
+            hash: header.hash,
+            epoch: header.epoch,
+            last_zxid: header.last_zxid(),
+            time: header.time,
+        }
+    }
+}
+
 /// One slot's worth of the log.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Batch {

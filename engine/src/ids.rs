@@ -87,6 +87,11 @@ pub struct Ballot {
     pub replica: ReplicaId,
 }
 
+/// One life of a replica's data directory: drawn at random when the directory is made. A replica
+/// that lost its directory has lost its promises, and comes back as somebody else (R10).
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Incarnation(pub u128);
+
 /// A client's session. On the wire a `long`; 0 asks for a new one.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct SessionId(pub i64);

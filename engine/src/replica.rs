@@ -1,1 +1,0 @@
-//! The replica: where consensus and storage meet.

@@ -1,0 +1,190 @@
+//! The replica: the only place where consensus, storage and the sessions' timers meet.
+//!
+//! A value that steps: the driver hands in what has happened since the last step and carries out
+//! what comes back. Nothing in [`Output`] needs to be held back by the driver: whatever depends on
+//! the disk is released by a later step, whose input says that the disk has it.
+
+pub mod expiry;
+mod input;
+mod output;
+mod queue;
+#[cfg(test)]
+mod tests;
+
+use alloc::vec::Vec;
+
+pub use self::{input::Input, output::Output};
+pub use crate::consensus::{
+    config::{Config, Voter},
+    read_index::{ReadId, ReadIndex},
+};
+
+use self::{expiry::Expiry, queue::CommandQueue};
+use crate::{
+    batch::Base,
+    consensus::{Consensus, Record, Remembered},
+    ids::{Ballot, Instant, LogPos, SessionId, Slot, WallTime},
+    limits::BATCH_BYTES_TARGET,
+    storage::{Append, AppendKind, recovery::Recovered},
+};
+
+/// What a replica must know before it can start.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct ReplicaConfig {
+    /// Which replica it is, and which data directory it has.
+    pub own: Voter,
+    /// Who votes.
+    pub config: Config,
+    /// How many of its batches may be on their way to the disk at a time. Commands that come
+    /// meanwhile make the next batch: that, and no timer, is what makes batches grow under load.
+    pub appends_in_flight_max: usize,
+    /// Session timers are rounded up to multiples of this (`tickTime`).
+    pub tick_ms: u64,
+}
+
+/// How it stands, for reports.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ReplicaStatus {
+    /// The ballot under which it leads.
+    pub leading: Option<Ballot>,
+    /// Every slot up to it is decided.
+    pub commit: Slot,
+    /// The end of its log.
+    pub end: Base,
+    /// Every append up to it is durable.
+    pub durable: LogPos,
+    /// Bytes of commands that wait for a batch.
+    pub waiting_bytes: usize,
+    /// Sessions with a timer.
+    pub session_count: usize,
+}
+
+/// One member of the cluster.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Replica {
+    consensus: Consensus,
+    appends_in_flight_max: usize,
+    queue: CommandQueue,
+    expiry: Expiry,
+}
+
+impl Replica {
+    /// The replica as it was before its restart. Batches that recovery found come out of the next
+    /// steps as committed, at the latest once this replica leads: they are applied on the same way
+    /// as new ones.
+    ///
+    /// Sessions have no timer until `Input::opened` names them: then each has its full timeout, as
+    /// under any new leader.
+    #[must_use]
+    pub fn recover(config: ReplicaConfig, recovered: Recovered, now: Instant) -> Self {
+        assert!(config.appends_in_flight_max > 0, "without an append nothing is decided");
+        let Recovered { promised, appended, base, batches, commit_hint, .. } = recovered;
+        let remembered = Remembered { promised, appended, base, batches, commit: commit_hint };
+        Self {
+            consensus: Consensus::recover(config.own, config.config, remembered),
+            appends_in_flight_max: config.appends_in_flight_max,
+            queue: CommandQueue::default(),
+            expiry: Expiry::new(config.tick_ms, now),
+        }
+    }
+
+    /// Takes in what has happened and says what to do. `input` is emptied; `output` must be empty
+    /// of what the driver has not carried out, and is appended to.
+    pub fn step(&mut self, input: &mut Input, output: &mut Output) {
+        // The driver may know less of the disk than recovery did: its first word is 0.
+        self.consensus.record_durable(input.durable.max(self.consensus.durable()));
+        self.take_sessions(input, output);
+        for commands in input.commands.drain(..) {
+            self.queue.push(commands);
+        }
+        if let Some(record) = self.consensus.campaign() {
+            self.append(record, output);
+        }
+        if let Some(record) = self.consensus.lead(input.wall) {
+            self.append(record, output);
+        }
+        self.propose(input.wall, output);
+        self.consensus.commit(&mut output.committed);
+        if let Some(id) = input.read.take() {
+            self.consensus.ask_read_index(id);
+        }
+        if let Some(index) = self.consensus.read_index() {
+            output.read = Some(index);
+        }
+        if let Some(base) = input.snapshot.take() {
+            assert!(
+                base.slot <= self.consensus.commit_slot(),
+                "I7: a snapshot is of applied slots"
+            );
+            let pos = self.consensus.append_other();
+            let commit = self.consensus.commit_slot();
+            output.appends.push(Append { pos, commit, kind: AppendKind::Snapshot { base } });
+        }
+    }
+
+    /// How it stands.
+    #[must_use]
+    pub fn status(&self) -> ReplicaStatus {
+        ReplicaStatus {
+            leading: self.consensus.leader_ballot(),
+            commit: self.consensus.commit_slot(),
+            end: *self.consensus.log_end(),
+            durable: self.consensus.durable(),
+            waiting_bytes: self.queue.bytes(),
+            session_count: self.expiry.len(),
+        }
+    }
+
+    /// Bytes of commands that wait for a batch. The driver takes no further commands while this is
+    /// large.
+    #[must_use]
+    pub fn waiting_bytes(&self) -> usize {
+        self.queue.bytes()
+    }
+
+    /// Which sessions expire in how many milliseconds if nothing is heard of them, soonest first.
+    #[must_use]
+    pub fn expiries(&self) -> Vec<(u64, Vec<SessionId>)> {
+        self.expiry.buckets()
+    }
+
+    fn take_sessions(&mut self, input: &mut Input, output: &mut Output) {
+        // Silence that may be ours, not the session's, is not held against it.
+        let does_time_count = self.consensus.is_established() && input.is_everyone_heard;
+        self.expiry.pass(input.now, does_time_count);
+        for (session, timeout_ms) in input.opened.drain(..) {
+            self.expiry.register(session, timeout_ms);
+        }
+        for session in input.touched.drain(..) {
+            self.expiry.touch(session);
+        }
+        for session in input.closed.drain(..) {
+            self.expiry.remove(session);
+        }
+        if does_time_count {
+            self.expiry.take_expired(&mut output.expired);
+        }
+    }
+
+    /// Makes batches of what waits, as far as the window and the disk allow.
+    fn propose(&mut self, wall: WallTime, output: &mut Output) {
+        while !self.queue.is_empty() && self.consensus.may_propose(self.appends_in_flight_max) {
+            if self.consensus.needs_new_epoch() {
+                let record = self.consensus.renew_epoch(wall);
+                self.append(record, output);
+                continue;
+            }
+            let Some(proposal) = self.queue.take_batch(BATCH_BYTES_TARGET) else { return };
+            let record = self.consensus.propose(proposal, wall);
+            self.append(record, output);
+        }
+    }
+
+    fn append(&self, (pos, record): (LogPos, Record), output: &mut Output) {
+        let kind = match record {
+            Record::Promise(ballot) => AppendKind::Promise { ballot },
+            Record::Batch(ballot, batch) => AppendKind::Batch { ballot, batch },
+        };
+        output.appends.push(Append { pos, commit: self.consensus.commit_slot(), kind });
+    }
+}
