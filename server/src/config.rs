@@ -11,7 +11,10 @@ use std::{net::SocketAddr, path::PathBuf};
 use ringkeeper_engine::{
     ids::ReplicaId,
     limits::{FRAME_BYTES_MAX_DEFAULT, SEGMENT_BYTES_DEFAULT},
+    state::auth::AuthPolicy,
 };
+
+use crate::cores::CoreRequest;
 
 /// The settings of one server. Units are in the names; 0 means "no limit" where it says so.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -84,20 +87,14 @@ pub(crate) struct Config {
     pub(crate) skip_acl: bool,
     /// `enableEagerACLCheck`: refuse at the edge what ACLs would refuse later.
     pub(crate) eager_acl_check: bool,
-    /// `DigestAuthenticationProvider.enabled`.
-    pub(crate) digest_auth_enabled: bool,
-    /// `DigestAuthenticationProvider.superDigest`: `super:<hash>`, which may do everything.
-    pub(crate) super_digest: Option<String>,
-    /// `DigestAuthenticationProvider.digestAlg`.
-    pub(crate) digest_algorithm: DigestAlgorithm,
+    /// `DigestAuthenticationProvider.*`, `authProvider.N`, `ensembleAuthName`.
+    pub(crate) auth: AuthPolicy,
     /// `enforce.auth.enabled`: requests need one of `enforce_auth_schemes`.
     pub(crate) enforce_auth: bool,
     /// `enforce.auth.schemes`; not empty when `enforce_auth`.
     pub(crate) enforce_auth_schemes: Vec<String>,
     /// `sessionRequireClientSASLAuth`: requests need a SASL identity.
     pub(crate) require_sasl: bool,
-    /// `ensembleAuthName`: names that a client may expect; `None` skips the check.
-    pub(crate) ensemble_auth_names: Option<Vec<String>>,
 
     // Log and snapshots.
     /// `snapCount`: commands between snapshots.
@@ -112,10 +109,8 @@ pub(crate) struct Config {
     pub(crate) segment_bytes: u64,
 
     // Machine.
-    /// `--cores`; `None`: all that the process may use, at most 8.
-    pub(crate) cores: Option<u16>,
-    /// `--cpus`: pins the cores to these, in this order.
-    pub(crate) cpus: Option<Vec<u16>>,
+    /// `--cores` and `--cpus`.
+    pub(crate) cores: CoreRequest,
     /// `--log-format`.
     pub(crate) trace_format: TraceFormat,
 }
@@ -151,20 +146,16 @@ impl Config {
             container_max_never_used_ms: 0,
             skip_acl: false,
             eager_acl_check: false,
-            digest_auth_enabled: true,
-            super_digest: None,
-            digest_algorithm: DigestAlgorithm::Sha1,
+            auth: AuthPolicy::default(),
             enforce_auth: false,
             enforce_auth_schemes: Vec::new(),
             require_sasl: false,
-            ensemble_auth_names: None,
             snap_count: 100_000,
             snap_log_bytes: Some(4 << 30),
             slow_flush_ms: 1000,
             tree_digest: true,
             segment_bytes: SEGMENT_BYTES_DEFAULT,
-            cores: None,
-            cpus: None,
+            cores: CoreRequest::default(),
             trace_format: TraceFormat::Text,
         }
     }
@@ -194,31 +185,6 @@ impl Default for FourLetterWords {
     fn default() -> Self {
         Self::These(vec!["srvr".to_owned()])
     }
-}
-
-/// What hashes the passwords of the digest scheme, named as Java names it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum DigestAlgorithm {
-    /// `MD5`.
-    Md5,
-    /// `SHA1` or `SHA-1`: the default.
-    Sha1,
-    /// `SHA-224`.
-    Sha224,
-    /// `SHA-256`.
-    Sha256,
-    /// `SHA-384`.
-    Sha384,
-    /// `SHA-512`.
-    Sha512,
-    /// `SHA3-224`.
-    Sha3_224,
-    /// `SHA3-256`.
-    Sha3_256,
-    /// `SHA3-384`.
-    Sha3_384,
-    /// `SHA3-512`.
-    Sha3_512,
 }
 
 /// How traces are printed.
