@@ -4,6 +4,7 @@
 //! properties, and this program's own flags. `docs/operations.md` lists every key. Nothing here
 //! looks at the machine; `preflight` does.
 
+mod keys;
 mod properties;
 
 use std::{net::SocketAddr, path::PathBuf};
