@@ -250,3 +250,202 @@ pub fn describe(entry: &Acl) -> String {
     let letters = letters.iter().filter(|(bit, _)| perms & bit != 0);
     format!("{scheme}:{id}:{}", letters.map(|(_, letter)| letter).collect::<String>())
 }
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ALL_SCHEMES: Schemes = Schemes { digest: true, sasl: true, x509: true };
+
+    fn id(text: &str) -> Id {
+        let (scheme, id) = text.split_once(':').expect("scheme:id");
+        Id { scheme: scheme.to_owned(), id: id.to_owned() }
+    }
+
+    /// `scheme:id=permissions`, the permissions as a number.
+    fn entries(text: &str) -> Vec<Acl> {
+        let entry = |word: &str| {
+            let (name, perms) = word.rsplit_once('=').expect("entry=permissions");
+            Acl { perms: perms.parse().expect("a number"), id: id(name) }
+        };
+        text.split_whitespace().map(entry).collect()
+    }
+
+    fn check_resolve(sent: &str, auth: &[&str], schemes: Schemes, expected: &Expect) {
+        let auth: Vec<Id> = auth.iter().map(|text| id(text)).collect();
+        let shown = match resolve(Some(&entries(sent)), &auth, schemes) {
+            Ok(acl) => {
+                let show =
+                    |entry: &Acl| format!("{}:{}={}", entry.id.scheme, entry.id.id, entry.perms);
+                acl.iter().map(show).collect::<Vec<_>>().join(" ")
+            }
+            Err(code) => format!("{code:?}"),
+        };
+        expected.assert_eq(&shown);
+    }
+
+    #[test]
+    fn auth_stands_for_every_proven_identity() {
+        check_resolve(
+            "auth:ignored=31",
+            &["ip:10.0.0.1", "super:", "digest:a:hash", "sasl:b@R"],
+            ALL_SCHEMES,
+            &expect!["digest:a:hash=31 sasl:b@R=31"],
+        );
+        check_resolve("auth:=31", &["ip:10.0.0.1"], ALL_SCHEMES, &expect!["InvalidAcl"]);
+        check_resolve("auth:=1", &["sasl:b"], Schemes::default(), &expect!["InvalidAcl"]);
+    }
+
+    #[test]
+    fn duplicates_go_and_permissions_stay_as_they_came() {
+        check_resolve(
+            "world:anyone=1 world:anyone=1 world:anyone=0 world:anyone=64 world:anyone=-1",
+            &[],
+            Schemes::default(),
+            &expect!["world:anyone=1 world:anyone=0 world:anyone=64 world:anyone=-1"],
+        );
+    }
+
+    #[test]
+    fn lists_that_mean_nothing_are_refused() {
+        assert_eq!(resolve(None, &[], ALL_SCHEMES), Err(ErrorCode::InvalidAcl));
+        assert_eq!(resolve(Some(&[]), &[], ALL_SCHEMES), Err(ErrorCode::InvalidAcl));
+        let bad = [
+            "world:somebody",
+            "super:",
+            "unknown:x",
+            "ensemble:x",
+            "digest:user",
+            "digest:user:",
+            "digest::",
+            "digest:a:b:c",
+            "ip:1.2.3",
+            "ip:1.2.3.4.5",
+            "ip:1.2.3.256",
+            "ip:1.2.3.4/33",
+            "ip:1.2.3.4/-1",
+            "ip:1.2.3.4/",
+            "ip:localhost",
+            "ip:::1/129",
+            "ip:1:2",
+            "sasl:a/b/c@R",
+            "sasl:a@b@c",
+            "sasl:a@b/c",
+            "x509:no pair",
+        ];
+        let good = [
+            "world:anyone",
+            "digest:user:hash",
+            "digest::hash",
+            "digest:a:b:",
+            "ip:1.2.3.4",
+            "ip:01.2.3.4/0",
+            "ip:::1/128",
+            "ip:fe80::/10",
+            "sasl:anything/at/all",
+            "sasl:a/b@R",
+            "sasl:a@R",
+            "x509:CN=a, O=\"b, c\", OU=d\\, e",
+            "x509:",
+        ];
+        for text in bad.iter().chain(&good) {
+            let entry = Acl { perms: 31, id: id(text) };
+            let is_good = resolve(Some(&[entry]), &[], ALL_SCHEMES).is_ok();
+            assert_eq!(is_good, good.contains(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_scheme_that_is_off_is_unknown() {
+        check_resolve("sasl:a=31", &[], Schemes::default(), &expect!["InvalidAcl"]);
+        check_resolve("x509:CN=a=31", &[], Schemes::default(), &expect!["InvalidAcl"]);
+        let no_digest = Schemes { digest: false, ..ALL_SCHEMES };
+        check_resolve("digest:a:b=31", &[], no_digest, &expect!["InvalidAcl"]);
+    }
+
+    fn may(acl: &str, needed: i32, auth: &[&str]) -> bool {
+        let auth: Vec<Id> = auth.iter().map(|text| id(text)).collect();
+        permitted(&entries(acl), needed, &auth, false)
+    }
+
+    #[test]
+    fn who_may_do_what() {
+        assert!(may("", perms::ALL, &[]), "an empty list permits everything");
+        assert!(may("digest:a:h=1", perms::ADMIN, &["super:"]), "the super user may do anything");
+        assert!(may("world:anyone=1", perms::READ, &[]));
+        assert!(!may("world:anyone=1", perms::WRITE, &[]));
+        assert!(may("world:anyone=1", perms::READ | perms::ADMIN, &[]), "one of them is enough");
+        assert!(may("world:anyone=-1", perms::DELETE, &[]));
+        assert!(!may("world:other=31", perms::READ, &["world:other"]));
+        assert!(may("digest:a:h=31", perms::READ, &["digest:b:x", "digest:a:h"]));
+        assert!(!may("digest:a:h=31", perms::READ, &["sasl:a:h"]), "the scheme must agree");
+        assert!(may("sasl:a=31", perms::READ, &["sasl:super"]));
+        assert!(may("x509:CN=a=31", perms::READ, &["x509:CN=a"]));
+        assert!(!may("unknown:a=31", perms::READ, &["unknown:a"]));
+        assert!(permitted(&entries("digest:a:h=31"), perms::READ, &[], true), "skipACL");
+    }
+
+    #[test]
+    fn addresses_match_networks() {
+        let matches = |acl: &str, host: &str| {
+            may(&format!("ip:{acl}=31"), perms::READ, &[&format!("ip:{host}")])
+        };
+        assert!(matches("10.1.2.3", "10.1.2.3"));
+        assert!(!matches("10.1.2.3", "10.1.2.4"));
+        assert!(matches("10.1.2.3/24", "10.1.2.255"));
+        assert!(!matches("10.1.2.3/24", "10.1.3.3"));
+        assert!(matches("10.1.2.3/0", "200.1.1.1"));
+        assert!(!matches("0.0.0.0/0", "::2"), "families do not mix");
+        assert!(matches("fe80::/10", "fe80::1"));
+        assert!(!matches("fe80::/10", "fd80::1"));
+        assert!(matches("::/0", "fd80::1"));
+        assert!(matches("::ffff:10.1.2.3", "10.1.2.3"), "IPv4 in IPv6 clothes");
+        assert!(matches("10.1.2.3", "::ffff:10.1.2.3"));
+        assert!(matches("::ffff:10.1.2.3/120", "10.1.2.77"));
+        assert!(!matches("::ffff:10.1.2.3/120", "10.1.3.77"));
+    }
+
+    #[test]
+    fn connections_are_known_by_their_plain_address() {
+        let shown = |text: &str| ip_id(text.parse().expect("an address")).id;
+        assert_eq!(shown("10.1.2.3"), "10.1.2.3");
+        assert_eq!(shown("::ffff:10.1.2.3"), "10.1.2.3");
+        assert_eq!(shown("fe80:0:0::1"), "fe80::1");
+    }
+
+    #[test]
+    fn hashes_are_masked() {
+        let acl = entries("digest:user:hash=31 digest:strange=1 ip:::1=1 sasl:a:b=1");
+        let masked: Vec<_> = masked(&acl).iter().map(describe).collect();
+        expect!["digest:user:x:cdrwa digest:strange:r ip:::1:r sasl:a:b:r"]
+            .assert_eq(&masked.join(" "));
+    }
+
+    proptest! {
+        /// A network is the addresses that agree with it in its first bits, bit by bit.
+        #[test]
+        fn networks_are_prefixes(network: u32, bits in 0..=32u32, flipped in 0..33u32) {
+            let flip = if flipped == 32 { 0 } else { 1_u32 << flipped };
+            let host = Ipv4Addr::from(network ^ flip);
+            let network = format!("{}/{bits}", Ipv4Addr::from(network));
+            let network = Network::parse(&network).expect("a network");
+            let is_within = flipped == 32 || flipped < 32 - bits;
+            prop_assert_eq!(network.contains(IpAddr::V4(host)), is_within);
+        }
+
+        /// Nothing that a client can send as an id stops the server, and whoever is allowed to be
+        /// named is allowed what is said.
+        #[test]
+        fn any_id_is_valid_or_not(text in ".{0,20}") {
+            for scheme in ["world", "ip", "digest", "sasl", "x509", "auth"] {
+                let acl = [Acl { perms: 31, id: Id { scheme: scheme.to_owned(), id: text.clone() } }];
+                if let Ok(acl) = resolve(Some(&acl), &[], ALL_SCHEMES) {
+                    prop_assert!(permitted(&acl, perms::READ, &[acl[0].id.clone()], false));
+                }
+            }
+        }
+    }
+}

@@ -154,3 +154,146 @@ impl DigestAlgorithm {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::vec;
+
+    use expect_test::{Expect, expect};
+
+    use super::*;
+
+    fn check(policy: &AuthPolicy, scheme: Option<&str>, auth: Option<&str>, expected: &Expect) {
+        let mut ids = vec![Id { scheme: "ip".to_owned(), id: "10.0.0.1".to_owned() }];
+        let result = authenticate(policy, scheme, auth.map(str::as_bytes), &mut ids);
+        let mut shown = format!("{result:?}");
+        for id in &ids[1..] {
+            shown.push_str(&format!(" {}|{}", id.scheme, id.id));
+        }
+        expected.assert_eq(&shown);
+    }
+
+    #[test]
+    fn digest_makes_an_identity_of_user_and_password() {
+        let policy = AuthPolicy::default();
+        let digest = Some("digest");
+        check(
+            &policy,
+            digest,
+            Some("super:test"),
+            &expect!["Ok(()) digest|super:D/InIHSb7yEEbrWz8b9l71RjZJU="],
+        );
+        check(
+            &policy,
+            digest,
+            Some("nocolon"),
+            &expect!["Ok(()) digest|nocolon:Ra+cHr2ZoHvBjtNArFGNGlVie4g="],
+        );
+        check(&policy, digest, Some(""), &expect!["Ok(()) digest|:2jmj7l5rSw0yVb/vlWAYkK/YBwk="]);
+        check(
+            &policy,
+            digest,
+            Some("user:with:colon"),
+            &expect!["Ok(()) digest|user:NJ8sRh4p5eRVtdjorfBhifnJmCY="],
+        );
+        check(&policy, digest, None, &expect!["Err(Refused)"]);
+    }
+
+    #[test]
+    fn the_super_digest_gives_the_super_user_too() {
+        let policy = AuthPolicy {
+            super_digest: Some("super:D/InIHSb7yEEbrWz8b9l71RjZJU=".to_owned()),
+            ..AuthPolicy::default()
+        };
+        check(
+            &policy,
+            Some("digest"),
+            Some("super:test"),
+            &expect!["Ok(()) super| digest|super:D/InIHSb7yEEbrWz8b9l71RjZJU="],
+        );
+    }
+
+    #[test]
+    fn other_schemes_cannot_be_had_by_asking() {
+        let policy = AuthPolicy::default();
+        check(&policy, Some("ip"), None, &expect!["Ok(())"]);
+        for scheme in ["world", "auth", "sasl", "x509", "super", "ensemble", "Digest", ""] {
+            check(&policy, Some(scheme), Some("super:test"), &expect!["Err(Refused)"]);
+        }
+        check(&policy, None, Some("super:test"), &expect!["Err(Refused)"]);
+        let mut policy = policy;
+        policy.schemes.digest = false;
+        check(&policy, Some("digest"), Some("super:test"), &expect!["Err(Refused)"]);
+    }
+
+    #[test]
+    fn a_client_of_another_ensemble_goes_elsewhere() {
+        let names = vec!["one".to_owned(), "two".to_owned()];
+        let mut policy = AuthPolicy { ensemble_names: Some(names), ..AuthPolicy::default() };
+        let ensemble = Some("ensemble");
+        check(&policy, ensemble, Some("two"), &expect!["Ok(())"]);
+        check(&policy, ensemble, Some("three"), &expect!["Err(OtherEnsemble)"]);
+        check(&policy, ensemble, Some(""), &expect!["Ok(())"]);
+        check(&policy, ensemble, None, &expect!["Ok(())"]);
+        policy.ensemble_names = Some(Vec::new());
+        check(&policy, ensemble, Some("three"), &expect!["Ok(())"]);
+    }
+
+    #[test]
+    fn the_same_proof_twice_is_one_identity() {
+        let mut ids = Vec::new();
+        for _ in 0..2 {
+            let proof = Some(&b"a:b"[..]);
+            assert_eq!(
+                authenticate(&AuthPolicy::default(), Some("digest"), proof, &mut ids),
+                Ok(())
+            );
+        }
+        assert_eq!(ids.len(), 1);
+        assert_eq!(user_name(&ids[0]), "a");
+    }
+
+    /// The hashes of `a` are those that the algorithms' standards and every other tool give.
+    #[test]
+    fn algorithms_go_by_the_names_that_java_gives_them() {
+        let mut shown = String::new();
+        let names = [
+            "md5",
+            "SHA",
+            "sha-1",
+            "SHA-224",
+            "SHA-256",
+            "SHA-384",
+            "SHA-512",
+            "SHA-512/224",
+            "SHA-512/256",
+            "SHA3-224",
+            "SHA3-256",
+            "SHA3-384",
+            "SHA3-512",
+        ];
+        for name in names {
+            let algorithm = DigestAlgorithm::from_name(name).expect("a name that Java knows");
+            let hash = algorithm.hash(b"a");
+            let start: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+            shown.push_str(&format!("{name} {start} {}\n", hash.len() * 8));
+        }
+        expect![[r#"
+            md5 0cc175b9 128
+            SHA 86f7e437 160
+            sha-1 86f7e437 160
+            SHA-224 abd37534 224
+            SHA-256 ca978112 256
+            SHA-384 54a59b9f 384
+            SHA-512 1f40fc92 512
+            SHA-512/224 d5cdb9cc 224
+            SHA-512/256 455e5188 256
+            SHA3-224 9e86ff69 224
+            SHA3-256 80084bf2 256
+            SHA3-384 1815f774 384
+            SHA3-512 697f2d85 512
+        "#]]
+        .assert_eq(&shown);
+        assert_eq!(DigestAlgorithm::from_name("MD2"), None);
+    }
+}

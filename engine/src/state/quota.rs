@@ -220,3 +220,85 @@ impl fmt::Display for Numbers {
         others.try_for_each(|(name, value)| write!(f, ";{name}={value}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn texts_are_those_of_zookeepers_tools() {
+        let format = |text: &str| QuotaStats::parse(text.as_bytes()).format();
+        assert_eq!(QuotaStats::new(5, 100).format(), "count=5,bytes=100");
+        assert_eq!(format("count=5,bytes=100"), "count=5,bytes=100");
+        assert_eq!(format(""), "count=-1,bytes=-1");
+        let with_hard = "count=5,bytes=-1=;byteHardLimit=10;countHardLimit=3";
+        assert_eq!(format(with_hard), with_hard);
+        assert_eq!(
+            format("countHardLimit=3;;bytes=7,byteHardLimit=,count=x"),
+            "count=-1,bytes=7=;byteHardLimit=-1;countHardLimit=3"
+        );
+        assert_eq!(format("=5"), "count=-1,bytes=-1=;=5");
+    }
+
+    #[test]
+    fn limits_are_read_and_hard_ones_refuse() {
+        let limits = QuotaLimits::parse(b"count=5,bytes=-1=;byteHardLimit=10;countHardLimit=3");
+        let expected = QuotaLimits { count: 5, bytes: -1, count_hard: 3, bytes_hard: 10 };
+        assert_eq!(limits, expected);
+        assert!(limits.allow(&QuotaStats::new(2, 9), 1, 1));
+        assert!(!limits.allow(&QuotaStats::new(3, 9), 1, 1));
+        assert!(!limits.allow(&QuotaStats::new(2, 9), 1, 2));
+        assert!(limits.allow(&QuotaStats::new(9, 9), 0, 1), "the count does not change");
+        assert!(!limits.allow(&QuotaStats::new(1, 90), 0, -1), "still too much");
+        let soft = QuotaLimits::parse(b"count=1,bytes=1");
+        assert!(soft.allow(&QuotaStats::new(9, 9), 1, 1), "soft limits refuse nothing");
+    }
+
+    #[test]
+    fn stats_count() {
+        let mut stats = QuotaStats::parse(b"count=1,bytes=2=;note=7");
+        stats.add(2, -1);
+        assert_eq!(stats.format(), "count=3,bytes=1=;note=7");
+    }
+
+    #[test]
+    fn quota_znodes_are_known_by_their_paths() {
+        use QuotaNode::{Limits, Stats};
+        assert_eq!(quota_node("/zookeeper/quota/a/b/zookeeper_limits"), Some(Limits("/a/b")));
+        assert_eq!(quota_node("/zookeeper/quota/a/zookeeper_stats"), Some(Stats("/a")));
+        assert_eq!(quota_node("/zookeeper/quota/zookeeper_limits"), None);
+        assert_eq!(quota_node("/zookeeper/quotas/a/zookeeper_limits"), None);
+        assert_eq!(quota_node("/zookeeper/quota/a/other"), None);
+        assert_eq!(quota_node("/a/zookeeper_limits"), None);
+        assert_eq!(quota_node(&limits_path("/a")), Some(Limits("/a")));
+        assert_eq!(quota_node(&stats_path("/a")), Some(Stats("/a")));
+    }
+
+    #[test]
+    fn the_innermost_quota_counts() {
+        let mut prefixes = QuotaPrefixes::default();
+        assert_eq!(prefixes.innermost("/a"), None);
+        prefixes.insert("/a");
+        prefixes.insert("/a/b");
+        assert_eq!(prefixes.innermost("/a/b/c/d"), Some("/a/b"));
+        assert_eq!(prefixes.innermost("/a/b"), Some("/a/b"));
+        assert_eq!(prefixes.innermost("/a/bc"), Some("/a"));
+        assert_eq!(prefixes.innermost("/ab"), None);
+        assert_eq!(prefixes.innermost("/"), None);
+        prefixes.remove("/a/b");
+        assert_eq!(prefixes.innermost("/a/b/c/d"), Some("/a"));
+    }
+
+    proptest! {
+        /// What is written is read again, and no text stops the server.
+        #[test]
+        fn texts_survive_a_second_reading(text in "(count|bytes|x|[a-z=,;0-9-]){0,20}") {
+            let stats = QuotaStats::parse(text.as_bytes());
+            let format = stats.format();
+            let again = QuotaStats::parse(format.as_bytes());
+            prop_assert_eq!(again.format(), format);
+        }
+    }
+}
