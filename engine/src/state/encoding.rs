@@ -9,6 +9,7 @@ use super::{
 use crate::{
     batch::{Batch, BatchHeader, CommandEnd, Commands},
     ids::{Owner, SessionId, Xid, Zxid},
+    limits::COMMAND_BYTES_MAX,
     protocol::error_code::ErrorCode,
     shared_bytes::{SharedBytes, SharedStr},
 };
@@ -71,9 +72,23 @@ impl Committed {
     }
 }
 
-/// Appends `command` to `commands`.
+/// Appends `command` to `commands`. One that is longer than any may be, which takes an operator's
+/// `jute.maxbuffer` beyond `COMMAND_BYTES_MAX`, becomes one that fails with `MarshallingError`.
 pub fn encode(command: &Command, commands: &mut Commands) {
-    let out = &mut commands.bytes;
+    let start = commands.bytes.len();
+    encode_command(command, &mut commands.bytes);
+    let mut takes_zxid = command.op.takes_zxid();
+    if commands.bytes.len() - start > COMMAND_BYTES_MAX {
+        commands.bytes.truncate(start);
+        let op = Op::Fail(ErrorCode::MarshallingError);
+        takes_zxid = op.takes_zxid();
+        encode_command(&Command { auth: Vec::new(), op, ..command.clone() }, &mut commands.bytes);
+    }
+    let end = u32::try_from(commands.bytes.len()).expect("a turn's commands stay below 4 GiB");
+    commands.ends.push(CommandEnd { end, takes_zxid });
+}
+
+fn encode_command(command: &Command, out: &mut Vec<u8>) {
     out.i64(command.session.0);
     out.u64(command.owner.0);
     out.i32(command.cxid.0);
@@ -82,10 +97,6 @@ pub fn encode(command: &Command, commands: &mut Commands) {
     out.u8(skip_acl | enforce_quota);
     out.ids(&command.auth);
     encode_op(&command.op, out);
-    commands.ends.push(CommandEnd {
-        end: u32::try_from(out.len()).expect("a turn's commands stay below BATCH_BYTES_MAX"),
-        takes_zxid: command.op.takes_zxid(),
-    });
 }
 
 fn encode_op(op: &Op, out: &mut Vec<u8>) {
@@ -233,4 +244,159 @@ fn path(fields: &mut Fields<'_>) -> Result<SharedStr, DecodeError> {
 
 fn data(fields: &mut Fields<'_>) -> Result<Option<SharedBytes>, DecodeError> {
     Ok(fields.nullable_bytes()?.map(SharedBytes::new))
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::{string::String, vec};
+
+    use proptest::{prelude::*, strategy::Union};
+
+    use super::*;
+    use crate::{
+        batch::BatchKind,
+        ids::{Ballot, Epoch, Slot, WallTime},
+        protocol::records::{Acl, Id},
+    };
+
+    fn batch(commands: &Commands) -> Batch {
+        let count = |is_counted: fn(&CommandEnd) -> bool| {
+            let counted = commands.ends.iter().filter(|end| is_counted(end)).count();
+            u32::try_from(counted).unwrap()
+        };
+        let header = BatchHeader {
+            slot: Slot(1),
+            origin: Ballot::default(),
+            kind: BatchKind::Commands,
+            epoch: Epoch(1),
+            first_zxid: Zxid::new(Epoch(1), 5),
+            zxid_count: count(|end| end.takes_zxid),
+            command_count: count(|_| true),
+            time: WallTime(1),
+            previous_hash: 0,
+            hash: 0,
+        };
+        Batch { header, payload: commands.bytes.clone().into() }
+    }
+
+    fn command(op: Op) -> Command {
+        Command {
+            session: SessionId(-2),
+            owner: Owner(u64::MAX),
+            cxid: Xid(-9),
+            auth: vec![],
+            skip_acl: false,
+            enforce_quota: false,
+            op,
+        }
+    }
+
+    fn texts() -> impl Strategy<Value = String> {
+        "[a-z/:é]{0,6}"
+    }
+
+    fn ids() -> impl Strategy<Value = Id> {
+        (texts(), texts()).prop_map(|(scheme, id)| Id { scheme, id })
+    }
+
+    fn acls() -> impl Strategy<Value = Vec<Acl>> {
+        prop::collection::vec((any::<i32>(), ids()).prop_map(|(perms, id)| Acl { perms, id }), 0..3)
+    }
+
+    fn ops() -> impl Strategy<Value = Op> {
+        let path = || texts().prop_map(|text| SharedStr::new(&text));
+        let bytes = || prop::collection::vec(any::<u8>(), 0..5);
+        let data = || prop::option::of(bytes().prop_map(|bytes| SharedBytes::new(&bytes)));
+        let kind = Union::new([
+            Just(CreateKind::Persistent).boxed(),
+            Just(CreateKind::Ephemeral).boxed(),
+            Just(CreateKind::Container).boxed(),
+            any::<i64>().prop_map(CreateKind::Ttl).boxed(),
+        ]);
+        let session = (any::<i32>(), any::<[u8; 16]>());
+        let create = (path(), data(), acls(), kind, any::<bool>()).prop_map(
+            |(path, data, acl, kind, sequential)| {
+                Op::Create(CreateOp { path, data, acl, kind, sequential })
+            },
+        );
+        let simple = Union::new([
+            session
+                .prop_map(|(timeout_ms, password)| Op::CreateSession { timeout_ms, password })
+                .boxed(),
+            session
+                .prop_map(|(timeout_ms, password)| Op::AttachSession { timeout_ms, password })
+                .boxed(),
+            Just(Op::CloseSession).boxed(),
+            create.boxed(),
+            (path(), any::<i32>()).prop_map(|(path, version)| Op::Delete { path, version }).boxed(),
+            (path(), data(), any::<i32>())
+                .prop_map(|(path, data, version)| Op::SetData { path, data, version })
+                .boxed(),
+            (path(), acls(), any::<i32>())
+                .prop_map(|(path, acl, version)| Op::SetAcl { path, acl, version })
+                .boxed(),
+            (path(), any::<i32>()).prop_map(|(path, version)| Op::Check { path, version }).boxed(),
+            path().prop_map(|path| Op::DeleteContainer { path }).boxed(),
+            prop::sample::select(&ErrorCode::ALL).prop_map(Op::Fail).boxed(),
+        ]);
+        prop_oneof![4 => simple.clone(), 1 => prop::collection::vec(simple, 0..4).prop_map(Op::Multi)]
+    }
+
+    fn commands() -> impl Strategy<Value = Vec<Command>> {
+        let auth = prop::collection::vec(ids(), 0..3);
+        let command = (any::<(i64, u64, i32, bool, bool)>(), auth, ops()).prop_map(
+            |((session, owner, cxid, skip_acl, enforce_quota), auth, op)| Command {
+                session: SessionId(session),
+                owner: Owner(owner),
+                cxid: Xid(cxid),
+                auth,
+                skip_acl,
+                enforce_quota,
+                op,
+            },
+        );
+        prop::collection::vec(command, 0..5)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn commands_come_back(commands in commands()) {
+            let mut encoded = Commands::default();
+            commands.iter().for_each(|command| encode(command, &mut encoded));
+            let committed = Committed::decode(&batch(&encoded)).unwrap();
+            prop_assert_eq!(&*committed.commands, &*commands);
+            let zxids: Vec<u32> = committed.with_zxids().map(|(zxid, _)| zxid.counter()).collect();
+            let mut next = 5;
+            for (zxid, command) in zxids.iter().zip(&commands) {
+                next += u32::from(command.op.takes_zxid());
+                prop_assert_eq!(*zxid, next - 1);
+            }
+        }
+
+        #[test]
+        fn damage_is_no_panic(commands in commands(), at in any::<prop::sample::Index>(), value: u8) {
+            let mut encoded = Commands::default();
+            commands.iter().for_each(|command| encode(command, &mut encoded));
+            prop_assume!(!encoded.bytes.is_empty());
+            let at = at.index(encoded.bytes.len());
+            let whole = encoded.bytes.clone();
+            encoded.bytes[at] = value;
+            // Some damage is another command: checksums are storage's.
+            drop(Committed::decode(&batch(&encoded)));
+            encoded.bytes = whole[..at].to_vec();
+            prop_assert!(Committed::decode(&batch(&encoded)).is_err());
+        }
+    }
+
+    #[test]
+    fn a_command_that_is_too_long_fails() {
+        let data = Some(SharedBytes::new(&vec![0; COMMAND_BYTES_MAX]));
+        let mut encoded = Commands::default();
+        let path = SharedStr::new("/a");
+        encode(&command(Op::SetData { path, data, version: 0 }), &mut encoded);
+        let committed = Committed::decode(&batch(&encoded)).unwrap();
+        assert_eq!(&*committed.commands, [command(Op::Fail(ErrorCode::MarshallingError))]);
+    }
 }

@@ -92,6 +92,16 @@ impl Tree {
         tree
     }
 
+    /// Makes room in the index for `count` znodes, so that loading them rebuilds no table.
+    pub(super) fn reserve(&mut self, count: usize) {
+        // Tables do not fill evenly: a little more than their share.
+        let share = count / INDEX_TABLES;
+        let spare = share / 16 + usize::from(share > 0) * 16;
+        for table in &mut self.index {
+            table.reserve(share + spare, |entry| Entry::spread(entry.hash));
+        }
+    }
+
     /// Adds `znode` as the last child of `parent`. No znode may have its path.
     pub(super) fn insert(&mut self, parent: ZnodeId, znode: Znode, hash: PathHash) -> ZnodeId {
         let id = self.take_entry(Znode { links: Links::below(parent), ..znode });

@@ -18,6 +18,10 @@ use crate::{
     },
 };
 
+/// Most znodes that are made room for because a head announces them: more than that costs the time
+/// to grow, and a head that lies costs no memory.
+const RESERVED_ZNODES_MAX: usize = 1 << 24;
+
 /// What must come next.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Expect {
@@ -201,6 +205,8 @@ impl Loader {
         state.digest.add(&znode, extra, PathHash::of(""));
         state.tree = Tree::new(znode);
         state.tree.set_extra(ZnodeId::ROOT, extra);
+        let announced = usize::try_from(self.znode_count).unwrap_or(usize::MAX);
+        state.tree.reserve(announced.min(RESERVED_ZNODES_MAX));
         self.walk.push(ZnodeId::ROOT);
         Ok(())
     }
@@ -225,9 +231,9 @@ impl Loader {
         let hash = PathHash::of(&self.path);
         state.digest.add(&znode, extra, hash);
         state.data_bytes += znode.counted_bytes();
-        let path = znode.path.clone();
         let id = state.tree.insert(parent, znode, hash);
         if extra != Extra::DEFAULT {
+            let path = state.tree.get(id).path.clone();
             state.tree.set_extra(id, extra);
             if let Kind::Ephemeral(session) = extra.kind
                 && !state.sessions.can_own(session, &path)
@@ -236,7 +242,7 @@ impl Loader {
             }
             state.list_kind(id, extra.kind, &path);
         }
-        state.list_quota(&path);
+        state.list_quota(&self.path);
         self.walk.push(id);
         Ok(())
     }
