@@ -1,1 +1,164 @@
-//! Stories of one voter.
+//! Stories of a leader's count of votes. What one voter does with a disk is told in `replica`.
+
+use alloc::{
+    format,
+    string::{String, ToString},
+    vec,
+    vec::Vec,
+};
+
+use expect_test::{Expect, expect};
+
+use super::*;
+use crate::ids::{Incarnation, ReplicaId};
+
+fn voters(count: u16) -> Config {
+    let voter = |id| Voter { id: ReplicaId(id), incarnation: Incarnation(u128::from(id)) };
+    Config::new((1..=count).map(voter).collect())
+}
+
+fn nothing() -> Remembered {
+    Remembered {
+        promised: Ballot::default(),
+        appended: LogPos(0),
+        base: Base::default(),
+        batches: Vec::new(),
+        commit: Slot(0),
+    }
+}
+
+/// Replica 1 leads `count` voters, and its ballot begins with slot 5. Lines are `voter slot`.
+fn check(count: u16, script: &str, expected: &Expect) {
+    let ballot = Ballot { round: 3, replica: ReplicaId(1) };
+    let mut leader = Leader::new(ballot, Slot(5), &voters(count));
+    let mut out = String::new();
+    for line in script.lines().map(str::trim) {
+        let words: Vec<&str> = line.split(' ').collect();
+        let [voter, slot] = words[..] else { panic!("voter and slot: {line}") };
+        let voter = ReplicaId(voter.parse().expect("a number"));
+        leader.record_stored(voter, Slot(slot.parse().expect("a number")));
+        let commit = leader.committable().map_or("nothing".to_string(), |slot| slot.0.to_string());
+        out.push_str(&format!("{} has {slot}: {commit}\n", voter.0));
+    }
+    expected.assert_eq(&out);
+}
+
+#[test]
+fn commits_without_own_disk() {
+    check(
+        3,
+        "2 5
+         3 6
+         2 6",
+        &expect![[r#"
+            2 has 5: nothing
+            3 has 6: 5
+            2 has 6: 6
+        "#]],
+    );
+}
+
+#[test]
+fn own_disk_is_one_vote_and_no_more() {
+    check(
+        3,
+        "1 9
+         2 7
+         3 8",
+        &expect![[r#"
+            1 has 9: nothing
+            2 has 7: 7
+            3 has 8: 8
+        "#]],
+    );
+}
+
+#[test]
+fn an_earlier_ballots_batch_is_not_decided_by_counting() {
+    check(
+        3,
+        "1 4
+         2 4
+         3 4
+         3 5
+         1 5",
+        &expect![[r#"
+            1 has 4: nothing
+            2 has 4: nothing
+            3 has 4: nothing
+            3 has 5: nothing
+            1 has 5: 5
+        "#]],
+    );
+}
+
+#[test]
+fn late_answers_and_strangers_change_nothing() {
+    check(
+        3,
+        "2 6
+         1 6
+         1 5
+         9 99
+         2 5",
+        &expect![[r#"
+            2 has 6: nothing
+            1 has 6: 6
+            1 has 5: 6
+            9 has 99: 6
+            2 has 5: 6
+        "#]],
+    );
+}
+
+#[test]
+fn a_candidate_counts_itself_when_its_promise_is_durable() {
+    let (config, ballot) = (voters(3), Ballot { round: 1, replica: ReplicaId(1) });
+    let mut candidate = Candidate::new(ballot, LogPos(4));
+    candidate.record_promise(ReplicaId(2));
+    candidate.record_promise(ReplicaId(2));
+    candidate.record_durable(LogPos(3));
+    assert!(!candidate.has_quorum(&config), "its own promise may still be forgotten");
+    candidate.record_durable(LogPos(4));
+    assert!(candidate.has_quorum(&config));
+}
+
+#[test]
+fn a_stranger_with_the_name_of_a_voter_does_not_campaign() {
+    let own = Voter { id: ReplicaId(1), incarnation: Incarnation(99) };
+    let mut consensus = Consensus::recover(own, voters(1), nothing());
+    assert_eq!(consensus.campaign(), None);
+}
+
+#[test]
+fn a_full_counter_starts_an_epoch_without_an_election() {
+    let own = voters(1).voters()[0];
+    let mut consensus = Consensus::recover(own, voters(1), nothing());
+    let (promise, _) = consensus.campaign().expect("nobody else is needed");
+    consensus.record_durable(promise);
+    let mut appends = vec![consensus.lead(WallTime(0)).expect("promised by a quorum")];
+    // No batch has so many commands; a counter gets there by many batches.
+    let proposal = |zxid_count| Proposal { payload: Arc::from([0]), command_count: 1, zxid_count };
+    appends.push(consensus.propose(proposal(COUNTER_MAX - 1), WallTime(0)));
+    assert!(!consensus.needs_new_epoch(), "there is room for the largest batch");
+    appends.push(consensus.propose(proposal(1), WallTime(0)));
+    assert!(consensus.needs_new_epoch());
+    appends.push(consensus.renew_epoch(WallTime(0)));
+    appends.push(consensus.propose(proposal(1), WallTime(0)));
+    let text = appends.into_iter().map(|(_, record)| match record {
+        Record::Promise(_) => panic!("no election"),
+        Record::Batch(ballot, batch) => {
+            format!("round {} up to {}", ballot.round, batch.header.last_zxid())
+        }
+    });
+    expect![[r#"
+        [
+            "round 1 up to 0x100000000",
+            "round 1 up to 0x1fdeffffe",
+            "round 1 up to 0x1fdefffff",
+            "round 1 up to 0x200000000",
+            "round 1 up to 0x200000001",
+        ]
+    "#]]
+    .assert_debug_eq(&text.collect::<Vec<_>>());
+}

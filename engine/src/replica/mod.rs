@@ -103,8 +103,9 @@ impl Replica {
         if let Some(record) = self.consensus.lead(input.wall) {
             self.append(record, output);
         }
-        self.propose(input.wall, output);
+        // Before new batches: their records carry the commit slot, and the window has room again.
         self.consensus.commit(&mut output.committed);
+        self.propose(input.wall, output);
         if let Some(id) = input.read.take() {
             self.consensus.ask_read_index(id);
         }

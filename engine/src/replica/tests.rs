@@ -1,1 +1,784 @@
-//! Stories of a replica.
+//! Stories of a replica that is its own quorum.
+
+use alloc::{format, string::String, sync::Arc, vec, vec::Vec};
+use core::fmt::Write as _;
+
+use expect_test::{Expect, expect};
+
+use super::*;
+use crate::{
+    batch::{Batch, BatchKind, CommandEnd, Commands},
+    ids::{Incarnation, ReplicaId},
+};
+
+/// A replica, and a disk that has what it was told to have.
+struct Story {
+    replica: Replica,
+    input: Input,
+    output: Output,
+    /// What is on the disk or on its way there.
+    appends: Vec<Append>,
+    /// Which of them survive a crash.
+    durable: LogPos,
+    out: String,
+}
+
+fn config(appends_in_flight_max: usize) -> ReplicaConfig {
+    let own = Voter { id: ReplicaId(1), incarnation: Incarnation(7) };
+    ReplicaConfig { own, config: Config::new(vec![own]), appends_in_flight_max, tick_ms: 1000 }
+}
+
+/// What a disk that holds `appends` says after a restart.
+fn recover(base: Base, appends: &[Append]) -> Recovered {
+    let mut recovered = Recovered { base, ..Recovered::default() };
+    for append in appends {
+        recovered.appended = append.pos;
+        recovered.commit_hint = recovered.commit_hint.max(append.commit);
+        match &append.kind {
+            AppendKind::Promise { ballot } => {
+                recovered.promised = recovered.promised.max(*ballot);
+            }
+            AppendKind::Batch { ballot, batch } => {
+                recovered.promised = recovered.promised.max(*ballot);
+                let slot = batch.header.slot;
+                recovered.batches.retain(|kept| kept.header.slot < slot);
+                if base.slot < slot {
+                    recovered.batches.push(batch.clone());
+                }
+            }
+            AppendKind::Snapshot { .. } => {}
+        }
+    }
+    recovered
+}
+
+/// One command per word; a word that starts with `~` takes no zxid.
+fn commands<'a>(words: impl Iterator<Item = &'a str>) -> Commands {
+    let mut commands = Commands::default();
+    for word in words {
+        commands.bytes.extend_from_slice(word.as_bytes());
+        let end = u32::try_from(commands.bytes.len()).expect("short");
+        commands.ends.push(CommandEnd { end, takes_zxid: !word.starts_with('~') });
+    }
+    commands
+}
+
+impl Story {
+    fn new(appends_in_flight_max: usize, base: Base) -> Self {
+        let recovered = recover(base, &[]);
+        Self {
+            replica: Replica::recover(config(appends_in_flight_max), recovered, Instant(0)),
+            input: Input { is_everyone_heard: true, ..Input::default() },
+            output: Output::default(),
+            appends: Vec::new(),
+            durable: LogPos(0),
+            out: String::new(),
+        }
+    }
+
+    /// Understands one line of a script. A line that is not about time is one step.
+    fn run(&mut self, line: &str) {
+        let mut words = line.split_whitespace();
+        let verb = words.next().expect("not empty");
+        let number = |word: Option<&str>| word.expect("a number").parse::<i64>().expect("a number");
+        let unsigned = |value: i64| u64::try_from(value).expect("not negative");
+        match verb {
+            "start" | "step" => {}
+            "propose" => self.input.commands.push(commands(words)),
+            "durable" => self.input.durable = LogPos(unsigned(number(words.next()))),
+            "wall" => self.input.wall = WallTime(number(words.next())),
+            "read" => self.input.read = Some(ReadId(unsigned(number(words.next())))),
+            "snapshot" => self.input.snapshot = Some(self.replica.status().end),
+            "open" => {
+                let session = SessionId(number(words.next()));
+                let timeout_ms = i32::try_from(number(words.next())).expect("32 bits");
+                self.input.opened.push((session, timeout_ms));
+            }
+            "touch" => self.input.touched.push(SessionId(number(words.next()))),
+            "close" => self.input.closed.push(SessionId(number(words.next()))),
+            "deaf" => self.input.is_everyone_heard = false,
+            "hearing" => self.input.is_everyone_heard = true,
+            // Steps as often as a driver must.
+            "wait" => {
+                for _ in 0..number(words.next()) / 100 {
+                    self.input.now = self.input.now.plus_millis(100);
+                    self.step();
+                }
+                return;
+            }
+            // Does not step for so long.
+            "stall" => self.input.now = self.input.now.plus_millis(unsigned(number(words.next()))),
+            // Loses what is not durable.
+            "crash" => {
+                self.appends.retain(|append| append.pos <= self.durable);
+                let recovered = recover(Base::default(), &self.appends);
+                self.replica = Replica::recover(config(1), recovered, self.input.now);
+                self.input.durable = LogPos(0);
+                return;
+            }
+            other => panic!("no such verb: {other}"),
+        }
+        self.step();
+    }
+
+    fn step(&mut self) {
+        self.durable = self.durable.max(self.input.durable);
+        self.replica.step(&mut self.input, &mut self.output);
+        for append in self.output.appends.drain(..) {
+            let what = match &append.kind {
+                AppendKind::Promise { ballot } => format!("promise {}", ballot.round),
+                AppendKind::Batch { batch, .. } => batch_text(batch),
+                AppendKind::Snapshot { base } => format!("snapshot of slot {}", base.slot.0),
+            };
+            writeln!(self.out, "append {} {what}", append.pos.0).expect("a string takes all");
+            self.appends.push(append);
+        }
+        for batch in self.output.committed.drain(..) {
+            writeln!(self.out, "commit slot {}", batch.header.slot.0).expect("a string takes all");
+        }
+        if let Some(ReadIndex { id, slot }) = self.output.read.take() {
+            writeln!(self.out, "read {} at slot {}", id.0, slot.0).expect("a string takes all");
+        }
+        for session in self.output.expired.drain(..) {
+            let at_ms = self.input.now.0 / 1_000_000;
+            writeln!(self.out, "expired {} at {at_ms} ms", session.0).expect("a string takes all");
+        }
+    }
+}
+
+fn batch_text(batch: &Batch) -> String {
+    let header = &batch.header;
+    let content = match header.kind {
+        BatchKind::NewEpoch => format!("epoch {}", header.epoch.0),
+        BatchKind::Commands => {
+            let text = core::str::from_utf8(&batch.payload).expect("words").chars().take(12);
+            format!("{:?} zxid {}..={}", text.collect::<String>(), header.first_zxid, {
+                header.last_zxid()
+            })
+        }
+    };
+    format!("slot {} {content} time {}", header.slot.0, header.time.0)
+}
+
+fn check_with(mut story: Story, script: &str, expected: &Expect) {
+    for line in script.lines().map(str::trim) {
+        writeln!(story.out, "> {line}").expect("a string takes all");
+        story.run(line);
+    }
+    expected.assert_eq(&story.out);
+}
+
+fn check(script: &str, expected: &Expect) {
+    check_with(Story::new(1, Base::default()), script, expected);
+}
+
+#[test]
+fn leads_only_after_its_promise_is_durable() {
+    check(
+        "start
+         propose a
+         durable 1
+         durable 2
+         durable 3",
+        &expect![[r#"
+            > start
+            append 1 promise 1
+            > propose a
+            > durable 1
+            append 2 slot 1 epoch 1 time 0
+            > durable 2
+            append 3 slot 2 "a" zxid 0x100000001..=0x100000001 time 0
+            commit slot 1
+            > durable 3
+            commit slot 2
+        "#]],
+    );
+}
+
+#[test]
+fn what_comes_while_the_disk_is_busy_makes_one_batch() {
+    check(
+        "start
+         durable 1
+         durable 2
+         propose a
+         propose b c
+         propose ~d
+         durable 3
+         durable 4",
+        &expect![[r#"
+            > start
+            append 1 promise 1
+            > durable 1
+            append 2 slot 1 epoch 1 time 0
+            > durable 2
+            commit slot 1
+            > propose a
+            append 3 slot 2 "a" zxid 0x100000001..=0x100000001 time 0
+            > propose b c
+            > propose ~d
+            > durable 3
+            append 4 slot 3 "bc~d" zxid 0x100000002..=0x100000003 time 0
+            commit slot 2
+            > durable 4
+            commit slot 3
+        "#]],
+    );
+}
+
+#[test]
+fn two_in_flight_do_not_wait_for_each_other() {
+    check_with(
+        Story::new(2, Base::default()),
+        "start
+         durable 1
+         durable 2
+         propose a
+         propose b
+         propose c
+         durable 4
+         durable 5",
+        &expect![[r#"
+            > start
+            append 1 promise 1
+            > durable 1
+            append 2 slot 1 epoch 1 time 0
+            > durable 2
+            commit slot 1
+            > propose a
+            append 3 slot 2 "a" zxid 0x100000001..=0x100000001 time 0
+            > propose b
+            append 4 slot 3 "b" zxid 0x100000002..=0x100000002 time 0
+            > propose c
+            > durable 4
+            append 5 slot 4 "c" zxid 0x100000003..=0x100000003 time 0
+            commit slot 2
+            commit slot 3
+            > durable 5
+            commit slot 4
+        "#]],
+    );
+}
+
+#[test]
+fn a_restart_keeps_what_was_durable_and_starts_an_epoch() {
+    check(
+        "start
+         durable 1
+         durable 2
+         propose a
+         durable 3
+         propose b
+         crash
+         start
+         durable 4
+         durable 5
+         propose c
+         durable 6",
+        &expect![[r#"
+            > start
+            append 1 promise 1
+            > durable 1
+            append 2 slot 1 epoch 1 time 0
+            > durable 2
+            commit slot 1
+            > propose a
+            append 3 slot 2 "a" zxid 0x100000001..=0x100000001 time 0
+            > durable 3
+            commit slot 2
+            > propose b
+            append 4 slot 3 "b" zxid 0x100000002..=0x100000002 time 0
+            > crash
+            > start
+            append 4 promise 2
+            commit slot 1
+            > durable 4
+            append 5 slot 3 epoch 2 time 0
+            > durable 5
+            commit slot 2
+            commit slot 3
+            > propose c
+            append 6 slot 4 "c" zxid 0x200000001..=0x200000001 time 0
+            > durable 6
+            commit slot 4
+        "#]],
+    );
+}
+
+#[test]
+fn a_durable_batch_that_was_not_seen_durable_survives() {
+    check(
+        "start
+         durable 1
+         durable 2
+         propose a
+         durable 3
+         crash
+         start
+         crash
+         start
+         durable 4
+         durable 5",
+        &expect![[r#"
+            > start
+            append 1 promise 1
+            > durable 1
+            append 2 slot 1 epoch 1 time 0
+            > durable 2
+            commit slot 1
+            > propose a
+            append 3 slot 2 "a" zxid 0x100000001..=0x100000001 time 0
+            > durable 3
+            commit slot 2
+            > crash
+            > start
+            append 4 promise 2
+            commit slot 1
+            > crash
+            > start
+            append 4 promise 2
+            commit slot 1
+            > durable 4
+            append 5 slot 3 epoch 2 time 0
+            > durable 5
+            commit slot 2
+            commit slot 3
+        "#]],
+    );
+}
+
+#[test]
+fn time_does_not_go_back() {
+    check(
+        "wall 100
+         durable 1
+         durable 2
+         wall 50
+         propose a
+         wall 120
+         durable 3
+         propose b",
+        &expect![[r#"
+            > wall 100
+            append 1 promise 1
+            > durable 1
+            append 2 slot 1 epoch 1 time 100
+            > durable 2
+            commit slot 1
+            > wall 50
+            > propose a
+            append 3 slot 2 "a" zxid 0x100000001..=0x100000001 time 100
+            > wall 120
+            > durable 3
+            commit slot 2
+            > propose b
+            append 4 slot 3 "b" zxid 0x100000002..=0x100000002 time 120
+        "#]],
+    );
+}
+
+#[test]
+fn a_read_waits_until_the_ballot_has_decided_something() {
+    check(
+        "start
+         read 1
+         durable 1
+         read 3
+         durable 2
+         propose a
+         read 4
+         durable 3
+         read 5",
+        &expect![[r#"
+            > start
+            append 1 promise 1
+            > read 1
+            > durable 1
+            append 2 slot 1 epoch 1 time 0
+            > read 3
+            > durable 2
+            commit slot 1
+            read 3 at slot 1
+            > propose a
+            append 3 slot 2 "a" zxid 0x100000001..=0x100000001 time 0
+            > read 4
+            read 4 at slot 1
+            > durable 3
+            commit slot 2
+            > read 5
+            read 5 at slot 2
+        "#]],
+    );
+}
+
+#[test]
+fn a_snapshot_is_noted_in_the_log() {
+    check(
+        "start
+         durable 1
+         durable 2
+         snapshot
+         propose a
+         durable 4",
+        &expect![[r#"
+            > start
+            append 1 promise 1
+            > durable 1
+            append 2 slot 1 epoch 1 time 0
+            > durable 2
+            commit slot 1
+            > snapshot
+            append 3 snapshot of slot 1
+            > propose a
+            append 4 slot 2 "a" zxid 0x100000001..=0x100000001 time 0
+            > durable 4
+            commit slot 2
+        "#]],
+    );
+}
+
+#[test]
+fn a_session_expires_at_the_end_of_its_bucket() {
+    check(
+        "start
+         durable 1
+         durable 2
+         open 7 2500
+         open 8 2500
+         wait 1500
+         touch 8
+         wait 3000
+         touch 7
+         wait 1000",
+        &expect![[r#"
+            > start
+            append 1 promise 1
+            > durable 1
+            append 2 slot 1 epoch 1 time 0
+            > durable 2
+            commit slot 1
+            > open 7 2500
+            > open 8 2500
+            > wait 1500
+            > touch 8
+            > wait 3000
+            expired 7 at 3000 ms
+            > touch 7
+            > wait 1000
+            expired 8 at 5000 ms
+        "#]],
+    );
+}
+
+#[test]
+fn a_stall_extends_every_session() {
+    check(
+        "start
+         durable 1
+         durable 2
+         open 7 2500
+         wait 2000
+         stall 60000
+         step
+         wait 2000",
+        &expect![[r#"
+            > start
+            append 1 promise 1
+            > durable 1
+            append 2 slot 1 epoch 1 time 0
+            > durable 2
+            commit slot 1
+            > open 7 2500
+            > wait 2000
+            > stall 60000
+            > step
+            > wait 2000
+            expired 7 at 62700 ms
+        "#]],
+    );
+}
+
+#[test]
+fn time_stands_still_while_somebody_is_not_heard() {
+    check(
+        "start
+         durable 1
+         durable 2
+         open 7 2500
+         deaf
+         wait 10000
+         hearing
+         wait 4000",
+        &expect![[r#"
+            > start
+            append 1 promise 1
+            > durable 1
+            append 2 slot 1 epoch 1 time 0
+            > durable 2
+            commit slot 1
+            > open 7 2500
+            > deaf
+            > wait 10000
+            > hearing
+            > wait 4000
+            expired 7 at 13000 ms
+        "#]],
+    );
+}
+
+#[test]
+fn a_closed_session_does_not_expire() {
+    check(
+        "start
+         durable 1
+         durable 2
+         open 7 2500
+         close 7
+         wait 10000",
+        &expect![[r#"
+            > start
+            append 1 promise 1
+            > durable 1
+            append 2 slot 1 epoch 1 time 0
+            > durable 2
+            commit slot 1
+            > open 7 2500
+            > close 7
+            > wait 10000
+        "#]],
+    );
+}
+
+#[test]
+fn a_turns_commands_are_split_and_a_command_never_is() {
+    let mut queue = CommandQueue::default();
+    queue.push(commands(["aaa", "bb", "~c"].into_iter()));
+    queue.push(commands(["dddddddd", "e"].into_iter()));
+    let mut batches = Vec::new();
+    while let Some(batch) = queue.take_batch(5) {
+        let text = String::from_utf8(batch.payload.to_vec()).expect("words");
+        batches.push((text, batch.command_count, batch.zxid_count));
+    }
+    let expected = [("aaabb", 2, 2), ("~c", 1, 0), ("dddddddd", 1, 1), ("e", 1, 1)];
+    assert_eq!(batches, expected.map(|(text, count, zxids)| (String::from(text), count, zxids)));
+    assert!(queue.is_empty() && queue.bytes() == 0);
+}
+
+#[test]
+fn a_batch_takes_from_several_submitters() {
+    let mut queue = CommandQueue::default();
+    for words in [["a", "b"], ["c", "d"], ["e", "f"]] {
+        queue.push(commands(words.into_iter()));
+    }
+    let first = queue.take_batch(3).expect("waiting");
+    let second = queue.take_batch(100).expect("waiting");
+    assert_eq!((&*first.payload, &*second.payload), (&b"abc"[..], &b"def"[..]));
+    assert_eq!((first.command_count, second.command_count), (3, 3));
+}
+
+#[test]
+fn many_touches_move_a_session_once() {
+    let mut expiry = Expiry::new(1000, Instant(0));
+    let mut expired = Vec::new();
+    expiry.register(SessionId(1), 2000);
+    let mut now = Instant(0);
+    for _ in 0..600 {
+        now = now.plus_millis(100);
+        expiry.pass(now, true);
+        expiry.touch(SessionId(1));
+        expiry.take_expired(&mut expired);
+        assert_eq!(expiry.buckets(), [(3000 - (now.0 / 1_000_000) % 1000, vec![SessionId(1)])]);
+    }
+    assert_eq!(expired, []);
+}
+
+mod random {
+    //! Random schedules of commands, flushes, crashes and restarts: what was shown to anybody
+    //! stays, whatever the disk had in flight.
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Debug)]
+    enum Event {
+        /// A submitter sends so many commands.
+        Propose(u8, u8),
+        /// So many more appends reach the disk, and the replica is told.
+        Flush(usize),
+        /// So many more appends reach the disk, and the replica is not told yet.
+        FlushQuietly(usize),
+        /// The process dies; so many of the appends that were on their way made it.
+        Crash(usize),
+        /// The archivist has a snapshot of what was committed.
+        Snapshot,
+        /// Somebody asks for a read index.
+        Read,
+    }
+
+    fn event() -> impl Strategy<Value = Event> {
+        prop_oneof![
+            4 => (0..3_u8, 1..5_u8).prop_map(|(submitter, count)| Event::Propose(submitter, count)),
+            4 => (0..4_usize).prop_map(Event::Flush),
+            1 => (0..4_usize).prop_map(Event::FlushQuietly),
+            1 => (0..3_usize).prop_map(Event::Crash),
+            1 => Just(Event::Snapshot),
+            1 => Just(Event::Read),
+        ]
+    }
+
+    struct World {
+        in_flight_max: usize,
+        replica: Replica,
+        input: Input,
+        output: Output,
+        /// Everything appended since the first start and not lost.
+        disk: Vec<Append>,
+        durable_count: usize,
+        /// What survives as a snapshot.
+        base: Base,
+        /// Everything that was ever reported as committed, by slot from 1 on.
+        reported: Vec<Arc<Batch>>,
+        /// What this life of the process has applied.
+        applied: Base,
+        /// The next number of each submitter.
+        next: [u16; 3],
+        reads: u64,
+    }
+
+    impl World {
+        fn new(in_flight_max: usize) -> Self {
+            let recovered = Recovered::default();
+            Self {
+                in_flight_max,
+                replica: Replica::recover(config(in_flight_max), recovered, Instant(0)),
+                input: Input::default(),
+                output: Output::default(),
+                disk: Vec::new(),
+                durable_count: 0,
+                base: Base::default(),
+                reported: Vec::new(),
+                applied: Base::default(),
+                next: [0; 3],
+                reads: 0,
+            }
+        }
+
+        fn run(&mut self, event: &Event) {
+            match *event {
+                Event::Propose(submitter, count) => {
+                    let next = &mut self.next[usize::from(submitter)];
+                    let mut commands = Commands::default();
+                    for _ in 0..count {
+                        commands.bytes.push(submitter);
+                        commands.bytes.extend_from_slice(&next.to_be_bytes());
+                        let end = u32::try_from(commands.bytes.len()).expect("short");
+                        commands.ends.push(CommandEnd { end, takes_zxid: true });
+                        *next += 1;
+                    }
+                    self.input.commands.push(commands);
+                }
+                Event::Flush(count) => {
+                    self.durable_count = (self.durable_count + count).min(self.disk.len());
+                    let durable = self.disk[..self.durable_count].last();
+                    self.input.durable = durable.map_or(LogPos(0), |append| append.pos);
+                }
+                Event::FlushQuietly(count) => {
+                    self.durable_count = (self.durable_count + count).min(self.disk.len());
+                    return;
+                }
+                Event::Crash(survivors) => self.crash(survivors),
+                Event::Snapshot => {
+                    self.base = self.applied;
+                    self.input.snapshot = Some(self.base);
+                }
+                Event::Read => {
+                    self.reads += 1;
+                    self.input.read = Some(ReadId(self.reads));
+                }
+            }
+            self.step();
+        }
+
+        fn crash(&mut self, survivors: usize) {
+            self.durable_count = (self.durable_count + survivors).min(self.disk.len());
+            self.disk.truncate(self.durable_count);
+            let recovered = recover(self.base, &self.disk);
+            self.replica = Replica::recover(config(self.in_flight_max), recovered, Instant(0));
+            self.input = Input::default();
+            self.output = Output::default();
+            self.applied = self.base;
+        }
+
+        fn step(&mut self) {
+            self.replica.step(&mut self.input, &mut self.output);
+            self.disk.append(&mut self.output.appends);
+            for batch in core::mem::take(&mut self.output.committed) {
+                self.report(batch);
+            }
+            if let Some(read) = self.output.read.take() {
+                assert_eq!(read.id, ReadId(self.reads));
+                let shown = self.reported.last().map_or(Slot(0), |batch| batch.header.slot);
+                assert!(shown <= read.slot, "a read must see what was shown: {shown:?}");
+            }
+        }
+
+        fn report(&mut self, batch: Arc<Batch>) {
+            let header = &batch.header;
+            assert_eq!(header.slot, self.applied.slot.next(), "committed without a gap");
+            assert_eq!(header.previous_hash, self.applied.hash);
+            self.applied = Base::of(header);
+            let index = usize::try_from(header.slot.0 - 1).expect("small");
+            if let Some(before) = self.reported.get(index) {
+                assert_eq!(**before, *batch, "a slot is decided once");
+                return;
+            }
+            let is_durable = self.disk[..self.durable_count].iter().any(|append| {
+                matches!(&append.kind, AppendKind::Batch { batch: stored, .. } if *stored == batch)
+            });
+            assert!(is_durable, "slot {:?} was shown before it was durable", header.slot);
+            if let Some(last) = self.reported.last() {
+                let (last, zxid) = (last.header.last_zxid(), header.first_zxid);
+                assert!(last < zxid, "zxids grow: {last} then {zxid}");
+            }
+            self.reported.push(batch);
+        }
+
+        /// Lets everything reach the disk, and compares with all that was ever shown.
+        fn settle(&mut self) {
+            for _ in 0..100 {
+                self.run(&Event::Flush(usize::MAX / 2));
+            }
+            let end = self.replica.status().end;
+            assert_eq!(self.applied, end, "everything appended is decided in the end");
+            assert_eq!(self.replica.waiting_bytes(), 0);
+            let shown = self.reported.last().expect("at least the new epoch");
+            assert_eq!(Base::of(&shown.header), end, "nothing that was shown is lost");
+            let mut last: [Option<u16>; 3] = [None; 3];
+            for command in self.reported.iter().flat_map(|batch| batch.payload.chunks_exact(3)) {
+                let last = &mut last[usize::from(command[0])];
+                let number = u16::from_be_bytes([command[1], command[2]]);
+                assert!(*last < Some(number), "once, and in its submitter's order");
+                *last = Some(number);
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_was_shown_stays(
+            in_flight_max in 1..4_usize,
+            events in prop::collection::vec(event(), 1..60),
+        ) {
+            let mut world = World::new(in_flight_max);
+            for event in &events {
+                world.run(event);
+            }
+            world.settle();
+            world.run(&Event::Crash(0));
+            world.settle();
+        }
+    }
+}
