@@ -7,5 +7,6 @@
 pub mod load;
 pub mod rng;
 pub mod servers;
+pub mod torture;
 pub mod tour;
 pub mod wire;

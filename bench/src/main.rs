@@ -14,7 +14,8 @@ use ringkeeper_bench::{
         self, Plan, Workload,
         report::{Target, compare},
     },
-    servers::{Product, Server},
+    servers::{Product, Server, scratch},
+    torture,
     tour::shared_settings,
     wire::Failure,
 };
@@ -33,6 +34,8 @@ enum Action {
     Load(LoadArguments),
     /// Creates many znodes below /fill.
     Fill(FillArguments),
+    /// Kills a server again and again under load and checks every acknowledged write.
+    Torture(TortureArguments),
     /// Starts a server on a free port, runs a program with its address, and stops the server.
     WithServer(WithServerArguments),
 }
@@ -88,6 +91,22 @@ struct FillArguments {
 }
 
 #[derive(Debug, Args)]
+struct TortureArguments {
+    /// apache, ringkeeper, or a path to a ringkeeper binary.
+    #[arg(long, default_value = "ringkeeper")]
+    server: String,
+    /// Kills.
+    #[arg(long, default_value_t = 200)]
+    rounds: usize,
+    /// Chooses the requests and the moments; taken from the clock when it is not given.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Sessions that write.
+    #[arg(long, default_value_t = 8)]
+    lanes: usize,
+}
+
+#[derive(Debug, Args)]
 struct WithServerArguments {
     /// apache, ringkeeper, or a path to a ringkeeper binary.
     #[arg(long, default_value = "ringkeeper")]
@@ -101,6 +120,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Action::Load(arguments) => load_servers(&arguments),
         Action::Fill(arguments) => fill_server(&arguments),
+        Action::Torture(arguments) => torture_server(&arguments),
         Action::WithServer(arguments) => with_server(&arguments),
     };
     match outcome {
@@ -147,6 +167,27 @@ fn fill_server(arguments: &FillArguments) -> Result<ExitCode, Failure> {
     let took = load::fill(target.address, arguments.znodes, arguments.value_bytes)?;
     say(&format!("{} znodes in {:.1} s", arguments.znodes, took.as_secs_f64()));
     Ok(ExitCode::SUCCESS)
+}
+
+fn torture_server(arguments: &TortureArguments) -> Result<ExitCode, Failure> {
+    let seed = arguments.seed.unwrap_or_else(clock_seed);
+    let options = torture::Options {
+        product: Product::find(&arguments.server)?,
+        rounds: arguments.rounds,
+        seed,
+        lanes: arguments.lanes,
+        dir: scratch("torture")?,
+    };
+    say(&format!("torture of {}, seed {seed}", options.product.name()));
+    let summary = torture::run(&options, say)?;
+    std::fs::remove_dir_all(&options.dir)?;
+    say(&format!("torture: {} rounds passed, 0 failed", summary.rounds));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn clock_seed() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(1, |since| since.as_secs())
 }
 
 fn with_server(arguments: &WithServerArguments) -> Result<ExitCode, Failure> {
