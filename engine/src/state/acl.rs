@@ -441,7 +441,8 @@ mod tests {
         #[test]
         fn any_id_is_valid_or_not(text in ".{0,20}") {
             for scheme in ["world", "ip", "digest", "sasl", "x509", "auth"] {
-                let acl = [Acl { perms: 31, id: Id { scheme: scheme.to_owned(), id: text.clone() } }];
+                let id = Id { scheme: scheme.to_owned(), id: text.clone() };
+                let acl = [Acl { perms: 31, id }];
                 if let Ok(acl) = resolve(Some(&acl), &[], ALL_SCHEMES) {
                     prop_assert!(permitted(&acl, perms::READ, &[acl[0].id.clone()], false));
                 }

@@ -75,7 +75,8 @@ fn check(script: &str, expected: &Expect) {
             }
             _ => panic!("{line}"),
         };
-        out.push_str(&format!("{line}: {result}\n"));
+        let colon = if result.is_empty() { "" } else { ": " };
+        out.push_str(&format!("{line}{colon}{result}\n"));
     }
     expected.assert_eq(&out);
 }
@@ -226,8 +227,8 @@ fn a_connection_takes_its_watches_along() {
          changed /a
          count",
         &expect![[r#"
-            gone 1: 
-            gone 3: 
+            gone 1
+            gone 3
             changed /a: [2]
             count: 0 []
         "#]],
@@ -393,7 +394,8 @@ proptest! {
                 _ => {}
             }
             prop_assert_eq!(watches.count(), model.data.len() + model.child.len());
-            let listed = watches.listed().map(|(watcher, path)| (path.as_str().to_string(), watcher.0));
+            let listed = watches.listed();
+            let listed = listed.map(|(watcher, path)| (path.as_str().to_string(), watcher.0));
             let listed: BTreeSet<_> = listed.collect();
             prop_assert!(listed.iter().eq(model.data.keys()));
         }
