@@ -40,7 +40,8 @@ pub struct WatchEvent {
 }
 
 impl WatchEvent {
-    /// The zxid of an event that `setWatches` causes: the command that did it is not known any more.
+    /// The zxid of an event that `setWatches` causes: the command that did it is not known any
+    /// more.
     pub const CAUGHT_UP: Zxid = Zxid(-1);
 }
 

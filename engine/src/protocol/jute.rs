@@ -1,4 +1,5 @@
-//! Jute: ZooKeeper's binary encoding. Big-endian numbers, length-prefixed text and bytes, -1 = null.
+//! Jute: ZooKeeper's binary encoding. Big-endian numbers, length-prefixed text and bytes, with
+//! length -1 for null.
 //!
 //! The reader is total: whatever the bytes are, it answers with a value or an error, and it never
 //! allocates more than a small multiple of the bytes that are there.

@@ -1,4 +1,5 @@
-//! The records that requests and replies are made of: Stat, ACL, Id (jute: `org.apache.zookeeper.data`).
+//! The records that requests and replies are made of: Stat, ACL, Id
+//! (jute: `org.apache.zookeeper.data`).
 
 use alloc::string::String;
 

@@ -102,7 +102,8 @@ pub enum Op {
         /// Which.
         path: SharedStr,
     },
-    /// Decided at the edge to fail with this code; takes its zxid as Apache's error transactions do.
+    /// Decided at the edge to fail with this code; takes its zxid as Apache's error transactions
+    /// do.
     Fail(ErrorCode),
 }
 
