@@ -189,7 +189,7 @@ impl ShardCore {
                 Ok(None) => break,
                 Err(error) => {
                     self.stats.bad_frames += 1;
-                    tracing::warn!(peer = %client.connection.peer, %error, "closing");
+                    tracing::info!(peer = %client.connection.peer, %error, "closing");
                     return Err(Turn::Over);
                 }
             };
@@ -220,7 +220,7 @@ impl ShardCore {
     pub(super) fn refuse(&mut self, id: ClientId, why: &dyn std::fmt::Display) -> Progress {
         self.stats.bad_frames += 1;
         if let Some(client) = self.clients.get_mut(id) {
-            tracing::warn!(
+            tracing::info!(
                 peer = %client.connection.peer, session = %client.session(), %why, "closing"
             );
             client.end(Ending::AfterOutput);

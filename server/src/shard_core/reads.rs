@@ -17,6 +17,10 @@ use ringkeeper_engine::{
 use super::{ShardCore, apply::event_of, client::ClientId, watcher};
 use crate::client::connection::{Ending, OUTPUT_BYTES_MAX};
 
+/// Under which path watches on null are kept: nothing fires them, but they are there when asked for
+/// (seen on Apache ZooKeeper 3.9.5). No znode can have this path.
+const NULL_PATH: &str = "\0";
+
 impl ShardCore {
     /// Answers a read and leaves its watch, both of the same State.
     pub(super) fn read(&mut self, id: ClientId, xid: Xid, read: &Read<'_>) {
@@ -64,10 +68,7 @@ impl ShardCore {
         let Some(kind) = WatchKind::from_add_mode(mode) else {
             return self.answer(id, xid, self.last_zxid(), Err(ErrorCode::MarshallingError));
         };
-        // Apache keeps a watch on null, which nothing fires; so nothing is kept here.
-        if let Some(path) = path {
-            self.watches.add(watcher(id), &path, kind);
-        }
+        self.watches.add(watcher(id), path.as_deref().unwrap_or(NULL_PATH), kind);
         self.answer(id, xid, self.last_zxid(), Ok(&Reply::AddWatch));
     }
 
@@ -81,7 +82,7 @@ impl ShardCore {
         let result = WatcherType::from_number(watcher_type)
             .ok_or(ErrorCode::MarshallingError)
             .and_then(|kind| {
-                let path = path.as_deref().ok_or(ErrorCode::NoWatcher)?;
+                let path = path.as_deref().unwrap_or(NULL_PATH);
                 let is_there = self.watches.contains(watcher(id), path, kind);
                 if is_there { Ok(()) } else { Err(ErrorCode::NoWatcher) }
             });
@@ -98,7 +99,7 @@ impl ShardCore {
         let result = WatcherType::from_number(watcher_type)
             .ok_or(ErrorCode::MarshallingError)
             .and_then(|kind| {
-                let path = path.as_deref().ok_or(ErrorCode::NoWatcher)?;
+                let path = path.as_deref().unwrap_or(NULL_PATH);
                 let was_there = self.watches.remove(watcher(id), path, kind);
                 if was_there { Ok(()) } else { Err(ErrorCode::NoWatcher) }
             });
