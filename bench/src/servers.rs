@@ -38,7 +38,7 @@ impl Product {
             }
             "ringkeeper" => {
                 let bin = target_dir().join(profile()).join("ringkeeper");
-                require(&bin, "run cargo build -p ringkeeper-server (with the same profile)")?;
+                require(&bin, "run cargo build -p ringkeeper (with the same profile)")?;
                 Ok(Self::Ringkeeper(bin))
             }
             path => {
