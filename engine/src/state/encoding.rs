@@ -339,7 +339,8 @@ mod tests {
             path().prop_map(|path| Op::DeleteContainer { path }).boxed(),
             prop::sample::select(&ErrorCode::ALL).prop_map(Op::Fail).boxed(),
         ]);
-        prop_oneof![4 => simple.clone(), 1 => prop::collection::vec(simple, 0..4).prop_map(Op::Multi)]
+        let multi = prop::collection::vec(simple.clone(), 0..4).prop_map(Op::Multi);
+        prop_oneof![4 => simple, 1 => multi]
     }
 
     fn commands() -> impl Strategy<Value = Vec<Command>> {
@@ -376,7 +377,11 @@ mod tests {
         }
 
         #[test]
-        fn damage_is_no_panic(commands in commands(), at in any::<prop::sample::Index>(), value: u8) {
+        fn damage_is_no_panic(
+            commands in commands(),
+            at in any::<prop::sample::Index>(),
+            value: u8,
+        ) {
             let mut encoded = Commands::default();
             commands.iter().for_each(|command| encode(command, &mut encoded));
             prop_assume!(!encoded.bytes.is_empty());

@@ -1,5 +1,5 @@
-//! When quotas are counted and enforced: the usage of a subtree is a znode's data, and every create,
-//! delete and change of size rewrites it, without a version or an event of its own.
+//! When quotas are counted and enforced: the usage of a subtree is a znode's data, and every
+//! create, delete and change of size rewrites it, without a version or an event of its own.
 
 use alloc::string::String;
 

@@ -15,7 +15,11 @@ use crate::{
         request::{Create, CreateVariant, Read, Write},
     },
     shared_bytes::SharedStr,
-    state::{ChangeKind, Outcome, SessionChange, admit::TtlSupport, command::Op},
+    state::{
+        ChangeKind, Outcome, SessionChange,
+        admit::{TtlSupport, admit},
+        command::Op,
+    },
 };
 
 /// Runs a script: the lines that begin with `> `, below a comment that says what it shows. What
@@ -23,7 +27,7 @@ use crate::{
 ///
 /// A line is a session's number and a request, or a setting of the world: `open N`, `close N`,
 /// `expire N`, `attach N OWNER PASSWORD`, `auth SCHEME:ID..`, `time MS`, `ttl off|on|emulate`,
-/// `enforce`, `reap PATH`, `due`, `counts`, `N REQUEST`.
+/// `enforce`, `reap PATH`, `due`, `counts`, `N REQUEST`. `N eager REQUEST` asks before replication.
 fn check(script: &str, expected: &ExpectFile) {
     let mut world = World::new();
     let mut out = String::new();
@@ -104,6 +108,12 @@ fn request(world: &mut World, session: i64, text: &str, out: &mut String) {
             Err(code) => format!("{code:?}"),
         };
         writeln!(out, "{line}").unwrap();
+        return;
+    }
+    if let Some(text) = text.strip_prefix("eager ") {
+        let op = admit(&parse_write(text), &world.auth, world.settings);
+        let allowed = world.state.eager_acl_check(&world.reader(session), &op);
+        writeln!(out, "{allowed:?}").unwrap();
         return;
     }
     let result = world.write(session, &parse_write(text));
@@ -291,6 +301,7 @@ stories! {
     permissions
     quotas_are_counted
     reads_take_any_path
+    acls_are_checked_before_replication_if_asked
 }
 
 #[test]
