@@ -89,3 +89,20 @@ impl Word {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_its_four_bytes() {
+        for word in Word::ALL {
+            let bytes = word.as_str().as_bytes().try_into().expect("four letters");
+            assert_eq!(Word::from_bytes(bytes), Some(word));
+            assert_eq!(Word::from_name(word.as_str()), Some(word));
+        }
+        assert_eq!(Word::from_bytes(*b"RUOK"), None);
+        assert_eq!(Word::from_bytes([0, 0, 0, 44]), None);
+        assert_eq!(Word::from_bytes(TELNET_CLOSE), None);
+    }
+}

@@ -84,3 +84,26 @@ pub(super) fn finish(out: &mut Vec<u8>, start: Start) -> bool {
 /// Where a frame starts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Start(usize);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_taken_when_it_is_all_there() {
+        assert_eq!(next(&[], 10), Ok(None));
+        assert_eq!(next(&[0, 0, 0], 10), Ok(None));
+        assert_eq!(next(&[0, 0, 0, 2, 7], 10), Ok(None));
+        let frame = Frame { payload: &[7, 8], consumed_bytes: 6 };
+        assert_eq!(next(&[0, 0, 0, 2, 7, 8, 9], 10), Ok(Some(frame)));
+        let empty = Frame { payload: &[], consumed_bytes: 4 };
+        assert_eq!(next(&[0, 0, 0, 0], 10), Ok(Some(empty)));
+    }
+
+    #[test]
+    fn a_length_above_the_limit_is_refused_before_its_bytes_come() {
+        assert_eq!(next(&[0, 0, 0, 10], 10), Ok(None));
+        assert_eq!(next(&[0, 0, 0, 11], 10), Err(FrameError::Length(11)));
+        assert_eq!(next(&[0xff, 0xff, 0xff, 0xff], usize::MAX), Err(FrameError::Length(-1)));
+    }
+}

@@ -165,8 +165,8 @@ impl<'a> Reader<'a> {
 }
 
 /// Text as Java's `new String(bytes, UTF_8)` gives it. It differs from Rust's lossy text in one
-/// case: three bytes that encode a surrogate become one U+FFFD, not three. Java clients send every
-/// character beyond U+FFFF as two such triples.
+/// case: the bytes that encode a surrogate, all three or the first two, become one U+FFFD. Java
+/// clients send every character beyond U+FFFF as two such triples.
 fn text_of_java(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = core::str::from_utf8(bytes) {
         return Cow::Borrowed(text);
@@ -184,9 +184,11 @@ fn text_of_java(bytes: &[u8]) -> Cow<'_, str> {
             surrogate_bytes_left -= 1;
         } else if !chunk.invalid().is_empty() {
             text.push('\u{fffd}');
-            if matches!(rest, [0xed, 0xa0..=0xbf, 0x80..=0xbf, ..]) {
-                surrogate_bytes_left = 2;
-            }
+            surrogate_bytes_left = match rest {
+                [0xed, 0xa0..=0xbf, 0x80..=0xbf, ..] => 2,
+                [0xed, 0xa0..=0xbf, ..] => 1,
+                _ => 0,
+            };
         }
         rest = rest.get(chunk.invalid().len()..).unwrap_or_default();
     }
@@ -262,4 +264,44 @@ pub fn put_stat(out: &mut Vec<u8>, stat: &Stat) {
     put_int(out, stat.data_length);
     put_int(out, stat.num_children);
     put_long(out, stat.pzxid);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn null_and_empty_differ() {
+        let mut reader = Reader::new(&[0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
+        assert_eq!(reader.buffer(), Ok(None));
+        assert_eq!(reader.buffer(), Ok(Some(&[][..])));
+        assert_eq!(reader.int(), Err(DecodeError::Truncated { missing_bytes: 4 }));
+    }
+
+    #[test]
+    fn a_field_that_fails_takes_nothing_beyond_its_length() {
+        let mut reader = Reader::new(&[0, 0, 0, 9, 1, 2, 3]);
+        assert_eq!(reader.buffer(), Err(DecodeError::Truncated { missing_bytes: 6 }));
+        assert_eq!(reader.rest(), [1, 2, 3]);
+        assert_eq!(reader.long(), Err(DecodeError::Truncated { missing_bytes: 5 }));
+    }
+
+    #[test]
+    fn only_minus_one_is_a_null_vector() {
+        assert_eq!(Reader::new(&(-1_i32).to_be_bytes()).texts(), Ok(None));
+        assert_eq!(Reader::new(&(-2_i32).to_be_bytes()).texts(), Ok(Some(Vec::new())));
+        assert_eq!(Reader::new(&(-2_i32).to_be_bytes()).buffer(), Err(DecodeError::Length(-2)));
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_become_what_java_makes_of_them() {
+        let text = |bytes| text_of_java(bytes).into_owned();
+        assert_eq!(text(b"/plain"), "/plain");
+        assert_eq!(text(b"\xff\xfe"), "\u{fffd}\u{fffd}");
+        assert_eq!(text(b"a\xe2\x82b"), "a\u{fffd}b");
+        // Two surrogates, as a Java client encodes one character beyond U+FFFF.
+        assert_eq!(text(b"\xed\xa0\xbd\xed\xb8\x80!"), "\u{fffd}\u{fffd}!");
+        assert_eq!(text(b"\xed\xa0"), "\u{fffd}");
+        assert_eq!(text(b"\xed\xa0!\x80"), "\u{fffd}!\u{fffd}");
+    }
 }

@@ -184,3 +184,17 @@ impl OpCode {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_comes_back() {
+        for opcode in OpCode::ALL {
+            assert_eq!(OpCode::from_number(opcode.number()), Some(opcode));
+        }
+        let known = (-200..1000).filter(|number| OpCode::from_number(*number).is_some()).count();
+        assert_eq!(known, OpCode::ALL.len());
+    }
+}

@@ -73,3 +73,109 @@ fn is_forbidden(character: char) -> bool {
         0x0000..=0x001f | 0x007f..=0x009f | 0xd800..=0xf8ff | 0xfff0..=u32::MAX
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::{fmt::Write as _, string::String};
+
+    use expect_test::{Expect, expect};
+
+    use super::*;
+
+    fn check(paths: &[&str], expected: &Expect) {
+        let mut out = String::new();
+        for path in paths {
+            match validate(path) {
+                Ok(()) => writeln!(out, "{path:?} is a path").unwrap(),
+                Err(error) => writeln!(out, "{path:?}: {error}").unwrap(),
+            }
+        }
+        expected.assert_eq(&out);
+    }
+
+    #[test]
+    fn allows_any_text_between_slashes() {
+        check(
+            &[
+                "/",
+                "/a",
+                "/a/b",
+                "/...",
+                "/a..",
+                "/.a",
+                "/a b",
+                "/~",
+                "/\u{a0}",
+                "/名前",
+                "/\u{ffef}",
+            ],
+            &expect![[r#"
+                "/" is a path
+                "/a" is a path
+                "/a/b" is a path
+                "/..." is a path
+                "/a.." is a path
+                "/.a" is a path
+                "/a b" is a path
+                "/~" is a path
+                "/\u{a0}" is a path
+                "/名前" is a path
+                "/\u{ffef}" is a path
+            "#]],
+        );
+    }
+
+    #[test]
+    fn refuses_odd_slashes_and_dots() {
+        check(
+            &["", "a", "a/b", "//", "/a/", "/a//b", "/.", "/..", "/a/./b", "/a/..", "/../a"],
+            &expect![[r#"
+                "": path is empty
+                "a": path is not absolute
+                "a/b": path is not absolute
+                "//": path ends with a slash
+                "/a/": path ends with a slash
+                "/a//b": path has an empty name
+                "/.": path has a name that is . or ..
+                "/..": path has a name that is . or ..
+                "/a/./b": path has a name that is . or ..
+                "/a/..": path has a name that is . or ..
+                "/../a": path has a name that is . or ..
+            "#]],
+        );
+    }
+
+    #[test]
+    fn refuses_characters_that_java_cannot_show() {
+        check(
+            &[
+                "/a\0",
+                "/\u{1}",
+                "/\u{1f}",
+                "/\u{7f}",
+                "/\u{9f}",
+                "/é\n",
+                "/\u{e000}",
+                "/\u{f8ff}",
+                "/\u{fff0}",
+                "/\u{fffd}",
+                "/\u{10000}",
+                "/😀",
+            ],
+            &expect![[r#"
+                "/a\0": path has the character U+0000
+                "/\u{1}": path has the character U+0001
+                "/\u{1f}": path has the character U+001F
+                "/\u{7f}": path has the character U+007F
+                "/\u{9f}": path has the character U+009F
+                "/é\n": path has the character U+000A
+                "/\u{e000}": path has the character U+E000
+                "/\u{f8ff}": path has the character U+F8FF
+                "/\u{fff0}": path has the character U+FFF0
+                "/�": path has the character U+FFFD
+                "/𐀀": path has the character U+10000
+                "/😀": path has the character U+1F600
+            "#]],
+        );
+    }
+}

@@ -275,3 +275,27 @@ fn put_multi_header(out: &mut Vec<u8>, kind: i32, done: bool, error: i32) {
     put_boolean(out, done);
     put_int(out, error);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_multi_that_failed_tells_which_operation_did() {
+        let results: Vec<_> = MultiResult::of_failed(1, ErrorCode::BadVersion, 4).collect();
+        let after = MultiResult::Error(Some(ErrorCode::RuntimeInconsistency));
+        let failed = MultiResult::Error(Some(ErrorCode::BadVersion));
+        assert_eq!(results, [MultiResult::Error(None), failed, after.clone(), after]);
+    }
+
+    #[test]
+    fn a_sasl_that_failed_has_a_null_token_behind_its_error() {
+        let mut out = Vec::new();
+        encode_sasl_failure(&mut out, Xid(3), ErrorCode::AuthFailed);
+        let mut expected = Vec::new();
+        for word in [20, 3, 0, 0, -115, -1] {
+            put_int(&mut expected, word);
+        }
+        assert_eq!(out, expected);
+    }
+}
