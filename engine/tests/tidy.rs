@@ -41,6 +41,7 @@ const DEPENDENCIES: &[(&str, &[&str])] = &[
             "foldhash",
             "hashbrown",
             "md-5",
+            "mimalloc",
             "sha1",
             "sha2",
             "sha3",
