@@ -7,8 +7,8 @@
 use std::{path::PathBuf, sync::Arc};
 
 use ringkeeper_engine::{
-    batch::Commands,
-    ids::{SessionId, Slot, Zxid},
+    batch::{Base, Commands},
+    ids::{Instant, SessionId, Slot, WallTime},
     shared_bytes::SharedStr,
     state::command::Committed,
 };
@@ -81,10 +81,19 @@ pub(crate) enum ShardAnswer {
 
 /// To the replica core.
 pub(crate) enum ToReplica {
-    /// Commands of one shard's turn, in order.
+    /// Commands of one shard's turn, or of the archivist's reaper, in order.
     Commands(Commands),
-    /// Sessions that were heard of since this shard's last message of this kind.
-    Touched(Vec<SessionId>),
+    /// Sessions that a shard has heard of since its last message of this kind. Sent at regular
+    /// intervals even if there are none: time passes for sessions only as far as all shards have
+    /// reported.
+    Touched {
+        /// Who reports.
+        shard: ShardId,
+        /// What was heard until then is in `sessions`, or was in an earlier message.
+        heard_until: Instant,
+        /// Who was heard of.
+        sessions: Vec<SessionId>,
+    },
     /// What applying did to sessions, for the timers. Only shard 0 sends it: every shard sees the
     /// same.
     Sessions {
@@ -100,10 +109,10 @@ pub(crate) enum ToReplica {
         /// Which question.
         id: SyncId,
     },
-    /// The archivist has written a snapshot: records before it may go.
+    /// The archivist has written a snapshot: records before the one before it may go.
     SnapshotDone(SnapshotDone),
-    /// The archivist found containers and TTL znodes that are due: propose their deletion.
-    Due(Vec<SharedStr>),
+    /// The archivist could not write a snapshot.
+    SnapshotFailed,
     /// A question about the replica.
     Ask {
         /// What.
@@ -118,10 +127,10 @@ pub(crate) enum ToReplica {
 /// A finished snapshot.
 #[derive(Clone, Debug)]
 pub(crate) struct SnapshotDone {
-    /// The state after this slot.
-    pub(crate) slot: Slot,
-    /// The last zxid in it.
-    pub(crate) last_zxid: Zxid,
+    /// The log up to it.
+    pub(crate) base: Base,
+    /// When it was done, milliseconds since 1970.
+    pub(crate) done_at: WallTime,
     /// The file.
     pub(crate) path: PathBuf,
     /// Its size.

@@ -1,11 +1,13 @@
 //! The sessions' timers: who has not been heard of for its timeout.
 //!
 //! A session expires at the end of the bucket in which its timeout ends; buckets are one tick long,
-//! as in ZooKeeper, so a session lives up to a tick longer than it asked for and never shorter.
+//! as in ZooKeeper, so a session lives up to about a tick longer than it asked for, never shorter.
 //!
-//! Time here is not the clock's: it stands still while this replica was away (a paused machine, a
-//! stopped process), because whoever was away has not listened. Every session is extended by such
-//! a stall.
+//! Time here is not the clock's. Whoever hears of sessions reports it, and says until when it has
+//! listened: time passes for sessions up to where everybody has. It stands still while a reporter
+//! is silent, and of a long silence (a paused machine, a stopped process) it takes a short part
+//! only: what the clients said meanwhile may not have been listened to yet. Either way every
+//! session is extended.
 
 use alloc::{
     collections::{BTreeMap, VecDeque},
@@ -13,12 +15,6 @@ use alloc::{
 };
 
 use crate::ids::{Instant, SessionId};
-
-/// A driver steps at least this often.
-pub const STEP_EVERY_MS: u64 = 100;
-
-/// Most time that passes for sessions between two steps, whatever the clock says.
-const STEP_MS_MAX: u64 = 3 * STEP_EVERY_MS;
 
 /// Most sessions that one step looks at: more would keep the core from its commits.
 const LOOKED_AT_MAX: usize = 4096;
@@ -43,8 +39,10 @@ struct Timer {
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Expiry {
     tick_ms: u64,
-    /// The clock's last reading.
-    read: Instant,
+    /// Most time that passes for sessions in one step, whatever the reports say.
+    step_ms_max: u64,
+    /// Until when everybody has listened.
+    heard_until: Instant,
     /// Time as it passes for sessions.
     passed_ns: u64,
     timers: BTreeMap<SessionId, Timer>,
@@ -53,12 +51,18 @@ pub struct Expiry {
 }
 
 impl Expiry {
-    /// No session yet.
+    /// No session yet. Reports are expected every `report_ms`.
     #[must_use]
-    pub fn new(tick_ms: u64, now: Instant) -> Self {
-        assert!(tick_ms > 0, "a bucket has a length");
-        let (timers, buckets) = (BTreeMap::new(), BTreeMap::new());
-        Self { tick_ms, read: now, passed_ns: 0, timers, buckets }
+    pub fn new(tick_ms: u64, report_ms: u64, now: Instant) -> Self {
+        assert!(tick_ms > 0 && report_ms > 0, "a bucket has a length, and time passes");
+        Self {
+            tick_ms,
+            step_ms_max: 2 * report_ms,
+            heard_until: now,
+            passed_ns: 0,
+            timers: BTreeMap::new(),
+            buckets: BTreeMap::new(),
+        }
     }
 
     /// Starts a session's timer with its full timeout, or starts it anew with another one.
@@ -89,13 +93,14 @@ impl Expiry {
         self.timers.remove(&session);
     }
 
-    /// The clock was read. To be called before anything that was heard until then is reported.
-    pub fn pass(&mut self, now: Instant, does_count: bool) {
-        let passed_ns = now.0.saturating_sub(self.read.0);
+    /// Everybody has listened until `heard_until` at least. To be called before what was heard is
+    /// reported by [`Self::touch`]. `does_count`: whether time passes for sessions at all.
+    pub fn pass(&mut self, heard_until: Instant, does_count: bool) {
+        let passed_ns = heard_until.0.saturating_sub(self.heard_until.0);
         if does_count {
-            self.passed_ns += passed_ns.min(STEP_MS_MAX * NANOS_PER_MS);
+            self.passed_ns += passed_ns.min(self.step_ms_max * NANOS_PER_MS);
         }
-        self.read = now.max(self.read);
+        self.heard_until = heard_until.max(self.heard_until);
     }
 
     /// Takes off the timers that have ended, and appends their sessions to `expired`.
@@ -160,6 +165,9 @@ impl Expiry {
 
     /// The end of the bucket in which something ends that takes `timeout_ms` from now on.
     fn bucket_end(&self, timeout_ms: u64) -> u64 {
-        ((self.passed_ms() + timeout_ms) / self.tick_ms + 1) * self.tick_ms
+        // Whoever reports it may be ahead of the others, and time can still catch up with it: by
+        // one step at most, which is therefore granted on top.
+        let end_ms = self.passed_ms() + timeout_ms + self.step_ms_max;
+        (end_ms / self.tick_ms + 1) * self.tick_ms
     }
 }

@@ -12,9 +12,6 @@ use crate::{
 /// that its vectors keep their room.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Input {
-    /// The monotonic clock. A replica must step at least every `expiry::STEP_EVERY_MS`, with
-    /// nothing else to say if need be: longer gaps count as this replica's own absence.
-    pub now: Instant,
     /// The wall clock.
     pub wall: WallTime,
     /// Every append up to here is on the disk.
@@ -29,9 +26,9 @@ pub struct Input {
     pub touched: Vec<SessionId>,
     /// Sessions that are closed.
     pub closed: Vec<SessionId>,
-    /// Whether `touched` holds what everybody who hears of sessions had to say until shortly before
-    /// `now`. While it does not, time stands still for sessions.
-    pub is_everyone_heard: bool,
+    /// Everybody who hears of sessions has reported what it heard until then: the oldest of their
+    /// last reports. The only clock that timers follow.
+    pub heard_until: Instant,
     /// The newest question for a read index, if there are new ones.
     pub read: Option<ReadId>,
     /// A snapshot was written.

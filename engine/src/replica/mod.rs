@@ -40,6 +40,8 @@ pub struct ReplicaConfig {
     pub appends_in_flight_max: usize,
     /// Session timers are rounded up to multiples of this (`tickTime`).
     pub tick_ms: u64,
+    /// How often everybody who hears of sessions reports it.
+    pub report_ms: u64,
 }
 
 /// How it stands, for reports.
@@ -84,7 +86,7 @@ impl Replica {
             consensus: Consensus::recover(config.own, config.config, remembered),
             appends_in_flight_max: config.appends_in_flight_max,
             queue: CommandQueue::default(),
-            expiry: Expiry::new(config.tick_ms, now),
+            expiry: Expiry::new(config.tick_ms, config.report_ms, now),
         }
     }
 
@@ -150,9 +152,9 @@ impl Replica {
     }
 
     fn take_sessions(&mut self, input: &mut Input, output: &mut Output) {
-        // Silence that may be ours, not the session's, is not held against it.
-        let does_time_count = self.consensus.is_established() && input.is_everyone_heard;
-        self.expiry.pass(input.now, does_time_count);
+        // Only a leader expires sessions. Under a new one, time begins anew.
+        let leads = self.consensus.is_established();
+        self.expiry.pass(input.heard_until, leads);
         for (session, timeout_ms) in input.opened.drain(..) {
             self.expiry.register(session, timeout_ms);
         }
@@ -162,7 +164,7 @@ impl Replica {
         for session in input.closed.drain(..) {
             self.expiry.remove(session);
         }
-        if does_time_count {
+        if leads {
             self.expiry.take_expired(&mut output.expired);
         }
     }

@@ -149,14 +149,11 @@ impl Shard {
         let interval = self.core.borrow().settings.touch_interval_ms;
         loop {
             timer::sleep(Duration::from_millis(interval)).await;
-            let touched = self.core.borrow_mut().tick();
-            if !touched.is_empty() {
-                // Full only when the replica core is far behind; its own clock then waits for it.
-                if let Err(ToReplica::Touched(touched)) =
-                    self.links.replica.try_send(ToReplica::Touched(touched))
-                {
-                    self.core.borrow_mut().late_touches = touched;
-                }
+            // Even without sessions: for those of other shards, time waits for this one's report.
+            let report = self.core.borrow_mut().tick();
+            // Full only when the replica core is far behind; its own clock then waits for it.
+            if let Err(ToReplica::Touched { sessions, .. }) = self.links.replica.try_send(report) {
+                self.core.borrow_mut().late_touches = sessions;
             }
         }
     }
@@ -275,7 +272,7 @@ impl ShardCore {
     }
 
     /// Sessions that were heard of since the last tick; also closes connections that never got one.
-    fn tick(&mut self) -> Vec<ringkeeper_engine::ids::SessionId> {
+    fn tick(&mut self) -> ToReplica {
         self.now = self.clock.now();
         let patience = self.settings.sessionless_timeout_ms;
         while let Some(id) = self.sessionless.front().copied() {
@@ -301,7 +298,7 @@ impl ShardCore {
             }
             sessions.push(session);
         }
-        sessions
+        ToReplica::Touched { shard: self.id, heard_until: self.now, sessions }
     }
 
     /// Sends a text that is not of the protocol, then closes the connection.
