@@ -126,11 +126,7 @@ impl BatchHeader {
     pub fn encode(&self, payload_bytes: u32) -> [u8; BATCH_HEADER_BYTES] {
         let mut bytes = [0; BATCH_HEADER_BYTES];
         let mut rest = bytes.as_mut_slice();
-        let mut put = |field: &[u8]| {
-            let (head, tail) = core::mem::take(&mut rest).split_at_mut(field.len());
-            head.copy_from_slice(field);
-            rest = tail;
-        };
+        let mut put = |field: &[u8]| put(&mut rest, field);
         put(&self.slot.0.to_le_bytes());
         put(&self.origin.round.to_le_bytes());
         put(&self.origin.replica.0.to_le_bytes());
@@ -190,8 +186,15 @@ impl BatchKind {
     }
 }
 
+/// Writes a field of a fixed header and moves on behind it.
+pub(crate) fn put(rest: &mut &mut [u8], field: &[u8]) {
+    let (head, tail) = core::mem::take(rest).split_at_mut(field.len());
+    head.copy_from_slice(field);
+    *rest = tail;
+}
+
 /// Takes the first `N` bytes off `rest`.
-fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+pub(crate) fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     let (head, tail) = rest.split_first_chunk::<N>()?;
     *rest = tail;
     Some(*head)

@@ -6,7 +6,8 @@
 //! short (old content, sound) from one that was damaged later (no sound content), with no second
 //! write on the way of a commit.
 //!
-//! Reading order: [`recovery`], [`snapshot_file`].
+//! Reading order: [`lsn`], [`block`], [`record`], [`standalone`], [`segment`], [`superblock`],
+//! [`group`], [`recovery`], [`snapshot_file`].
 #![deny(clippy::indexing_slicing)]
 
 use alloc::sync::Arc;
@@ -17,6 +18,20 @@ use crate::{
     batch::Batch,
     ids::{Ballot, LogPos, Slot},
 };
+
+pub mod block;
+mod chain;
+pub mod group;
+pub mod lsn;
+mod reader;
+pub mod record;
+pub mod recovery;
+pub mod segment;
+pub mod snapshot_file;
+pub mod standalone;
+pub mod superblock;
+
+pub use lsn::Lsn;
 
 /// One thing that a replica wants on its disk. The positions of successive appends are successive.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -52,5 +67,3 @@ pub enum AppendKind {
     },
 }
 
-pub mod recovery;
-pub mod snapshot_file;

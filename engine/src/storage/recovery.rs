@@ -1,12 +1,33 @@
-//! What a log says after a restart.
+//! What a log says after a restart: its records, or a report of what is wrong.
+//!
+//! One pass over the segments in order, and no look back. Records are taken as long as each is
+//! valid at its place and continues the one before. The first that is not is where the log ended,
+//! or where it is damaged; `verdict` tells which, from the blocks that stand there and from what
+//! every later record, and the superblock, witness: that the log was durable up to some place when
+//! they were written.
+//!
+//! The rule that matters: what may have been acknowledged is never taken for absent.
 
 use alloc::{sync::Arc, vec::Vec};
+use core::{cmp::Ordering, fmt};
 
-use super::Base;
-use crate::{
-    batch::Batch,
-    ids::{Ballot, LogPos, Slot},
+use super::{
+    Base, Lsn,
+    block::{self, BLOCK_BYTES},
+    chain::Chain,
+    group::Continuation,
+    reader::{self, Flaw, Record},
+    record::{self, RecordHeader, Seal},
+    segment::SegmentHeader,
+    standalone::{BlockError, Owner},
 };
+use crate::{
+    batch::{BATCH_HEADER_BYTES, Batch, BatchHeader},
+    ids::{Ballot, LogPos, Slot},
+    limits::BATCH_BYTES_MAX,
+};
+
+pub use super::chain::ChainError;
 
 /// What the log holds, for the replica.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -32,5 +53,441 @@ impl Recovered {
     #[must_use]
     pub fn last(&self) -> Base {
         self.batches.last().map_or(self.base, |batch| Base::of(&batch.header))
+    }
+}
+
+/// What recovery must be told.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Options {
+    /// Whose log it must be; `None` takes anybody's.
+    pub owner: Option<Owner>,
+    /// The end of the log that the snapshot holds; the default without a snapshot.
+    pub base: Base,
+    /// The superblock's witness: the log was durable up to here.
+    pub tail: Lsn,
+    /// The superblock's promise.
+    pub promised: Ballot,
+    /// The smallest piece that the device writes whole: below `BLOCK_BYTES`, a power cut may tear
+    /// a block.
+    pub atomic_bytes: usize,
+}
+
+/// A segment as recovery found it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SegmentSummary {
+    /// Which.
+    pub number: u32,
+    /// Its life.
+    pub generation: u64,
+    /// The length that it should have.
+    pub block_count: u32,
+    /// The last batch before it; `None`: it was never used.
+    pub seal: Option<Seal>,
+    /// Records in it.
+    pub record_count: u64,
+    /// Whether it is fit to be used anew: as long as it should be, every block sound.
+    pub is_sound: bool,
+}
+
+/// What recovery found.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Outcome {
+    /// For the replica.
+    pub recovered: Recovered,
+    /// For whoever writes on.
+    pub continuation: Continuation,
+    /// All segments, in order; those that were never used are last.
+    pub segments: Vec<SegmentSummary>,
+    /// How the log ended.
+    pub end: EndKind,
+    /// The newest snapshot that a record speaks of.
+    pub snapshot: Option<Base>,
+}
+
+/// How a log that is whole ended.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum EndKind {
+    /// Nothing was being written.
+    #[default]
+    Clean,
+    /// The last write was cut short before anybody could rely on it.
+    Torn,
+}
+
+/// What is wrong at a place of the log.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum DamageKind {
+    /// The header of the segment.
+    #[error("the segment's header is unusable: {0}")]
+    Header(BlockError),
+    /// The header is of another segment.
+    #[error("the file is segment {found}, not what its name says")]
+    Misnamed {
+        /// What the header says.
+        found: u32,
+    },
+    /// The header is of another log.
+    #[error("the segment belongs to another cluster or another data directory")]
+    ForeignSegment,
+    /// A file of the sequence.
+    #[error("the segment's file is missing")]
+    MissingSegment,
+    /// The file is shorter or longer than it was made.
+    #[error("the file has {found_bytes} bytes and should have {expected_bytes}")]
+    Length {
+        /// Bytes that it has.
+        found_bytes: u64,
+        /// Bytes that it had.
+        expected_bytes: u64,
+    },
+    /// Later records, or the superblock, say that this was durable.
+    #[error("records up to {durable} were durable, and may have been acknowledged")]
+    Acknowledged {
+        /// The end of what was durable.
+        durable: Lsn,
+    },
+    /// A block that is neither what should stand there nor what stood there before.
+    #[error("a block of the last record is neither new nor old: rot, or a torn sector")]
+    Rot,
+    /// Too much for one write that was cut short.
+    #[error("damaged blocks up to {last}: more than one write cut short can explain")]
+    TooMuch {
+        /// The last damaged block.
+        last: Lsn,
+    },
+    /// Sound bytes that do not continue the log.
+    #[error("a sound record does not continue the log: {0}")]
+    Chain(ChainError),
+    /// A new segment was begun at another end of the log.
+    #[error("the next segment says that the log ended at {sealed}")]
+    SealedElsewhere {
+        /// What the seal says.
+        sealed: Lsn,
+    },
+    /// The snapshot is newer than the log.
+    #[error("the log ends before the snapshot's slot {snapshot}")]
+    EndsBeforeSnapshot {
+        /// The snapshot's slot.
+        snapshot: u64,
+    },
+}
+
+/// Where the log is damaged, and what that means. The log must not be used as it is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Damage {
+    /// The place: a segment, and a block in its file.
+    pub lsn: Lsn,
+    /// The first slot that cannot be read.
+    pub slot: Slot,
+    /// What is wrong there.
+    pub kind: DamageKind,
+}
+
+impl Damage {
+    /// The place in the segment's file.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        u64::from(self.lsn.block()) * BLOCK_BYTES as u64
+    }
+}
+
+impl core::error::Error for Damage {}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "segment {}, offset {}: {}. Everything before slot {} is sound; slot {} and what \
+             follows it cannot be read",
+            self.lsn.segment(),
+            self.offset(),
+            self.kind,
+            self.slot.0,
+            self.slot.0,
+        )
+    }
+}
+
+/// What `Recovery` tells an observer of each valid record.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// Its header.
+    pub header: &'a RecordHeader,
+    /// The batch's header, if it is a batch.
+    pub batch: Option<&'a BatchHeader>,
+}
+
+/// A recovery under way.
+#[derive(Debug)]
+pub struct Recovery {
+    options: Options,
+    chain: Chain,
+    segments: Vec<SegmentSummary>,
+    /// Where the next record is expected.
+    next: Lsn,
+    /// The first record that is not valid, once there is one.
+    stop: Option<Stop>,
+    /// The furthest end of the durable log that anything witnesses.
+    durable: Lsn,
+    /// The last block behind `stop` that is neither new nor old.
+    last_damaged: Option<Lsn>,
+}
+
+/// Why the records end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Stop {
+    /// Where the next record should stand.
+    at: Lsn,
+    /// What stands there. If the segment is full, or has so little room that the next record went
+    /// to the next segment: the worse of what stands there and at the start of that segment.
+    flaw: Flaw,
+    /// The length of a file is wrong.
+    length: Option<DamageKind>,
+}
+
+impl Recovery {
+    /// Starts with no segment.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        Self {
+            chain: Chain::new(options.base, options.promised),
+            durable: options.tail,
+            options,
+            segments: Vec::new(),
+            next: Lsn::ZERO,
+            stop: None,
+            last_damaged: None,
+        }
+    }
+
+    /// Takes the next segment: the whole file whose name says `number`. `observe` sees every valid
+    /// record.
+    ///
+    /// # Errors
+    ///
+    /// When the log is damaged beyond doubt.
+    pub fn segment(
+        &mut self,
+        number: u32,
+        bytes: &[u8],
+        observe: &mut dyn FnMut(Seen<'_>),
+    ) -> Result<(), Damage> {
+        let header = self.header(number, bytes)?;
+        self.segments.push(SegmentSummary {
+            number,
+            generation: header.generation,
+            block_count: header.block_count,
+            seal: None,
+            record_count: 0,
+            is_sound: true,
+        });
+        let segment = reader::Segment { header, bytes };
+        let is_used = self.enter(&segment)?;
+        while self.stop.is_none() {
+            self.record(&segment, observe)?;
+        }
+        self.look_ahead(&segment, if is_used { self.next.block() } else { 1 });
+        Ok(())
+    }
+
+    /// Decides what the end of the log means.
+    ///
+    /// # Errors
+    ///
+    /// When it is not a legal end.
+    pub fn finish(self) -> Result<Outcome, Damage> {
+        let end = self.verdict()?;
+        let slot = self.chain.last().slot;
+        if slot < self.options.base.slot && !self.is_without_log() {
+            let snapshot = self.options.base.slot.0;
+            return Err(self.damage(self.next, DamageKind::EndsBeforeSnapshot { snapshot }));
+        }
+        let snapshot = self.chain.snapshot();
+        let recovered = self.chain.into_recovered();
+        let continuation = Continuation {
+            end: self.next,
+            appended: recovered.appended,
+            promised: recovered.promised,
+            last: recovered.last(),
+        };
+        Ok(Outcome { recovered, continuation, segments: self.segments, end, snapshot })
+    }
+
+    /// What was found so far, for a report.
+    #[must_use]
+    pub fn segments(&self) -> &[SegmentSummary] {
+        &self.segments
+    }
+
+    /// The last batch that was taken, for a report.
+    #[must_use]
+    pub fn last(&self) -> Base {
+        self.chain.last()
+    }
+
+    /// No segment, and none is expected: a fresh directory, or a log that starts anew behind a
+    /// snapshot.
+    fn is_without_log(&self) -> bool {
+        self.durable == Lsn::ZERO && self.segments.iter().all(|segment| segment.seal.is_none())
+    }
+
+    fn header(&self, number: u32, bytes: &[u8]) -> Result<SegmentHeader, Damage> {
+        let at = Lsn::new(number, 0);
+        if let Some(last) = self.segments.last()
+            && last.number + 1 != number
+        {
+            let missing = Lsn::new(last.number + 1, 0);
+            return Err(self.damage(missing, DamageKind::MissingSegment));
+        }
+        let header = match block::block_at(bytes, 0) {
+            Some(block) => SegmentHeader::decode(block),
+            None => Err(BlockError::Unreadable),
+        };
+        let header = header.map_err(|error| self.damage(at, DamageKind::Header(error)))?;
+        if header.number != number {
+            let kind = DamageKind::Misnamed { found: header.number };
+            return Err(self.damage(at, kind));
+        }
+        if self.options.owner.is_some_and(|owner| owner != header.owner) {
+            return Err(self.damage(at, DamageKind::ForeignSegment));
+        }
+        Ok(header)
+    }
+
+    /// Reads the seal. A sound one settles how the log ended before it; without one, the segment
+    /// was never used, or its first write is the one that was cut short.
+    fn enter(&mut self, segment: &reader::Segment<'_>) -> Result<bool, Damage> {
+        let start = Lsn::new(segment.header.number, 1);
+        let (header, seal) = match segment.read(start) {
+            Ok(Record::Seal(header, seal)) => (header, seal),
+            // Valid, yet no seal: nothing writes that.
+            Ok(_) => return Ok(self.stop_at_segment(segment, Flaw::Contradiction)),
+            Err(flaw) => return Ok(self.stop_at_segment(segment, flaw)),
+        };
+        let chained = if self.segments.len() == 1 {
+            self.chain.start(&seal)
+        } else {
+            let kind = match self.next.cmp(&seal.previous_end) {
+                Ordering::Less => Some(DamageKind::Acknowledged { durable: seal.previous_end }),
+                Ordering::Equal => None,
+                Ordering::Greater => {
+                    Some(DamageKind::SealedElsewhere { sealed: seal.previous_end })
+                }
+            };
+            if let Some(kind) = kind {
+                return Err(self.damage(self.next, kind));
+            }
+            self.chain.check_seal(&seal)
+        };
+        chained.map_err(|error| self.damage(start, DamageKind::Chain(error)))?;
+        // Whatever stands behind the end of the segment before is settled: it is no part of the
+        // log, whether it was cut short then or damaged since.
+        self.stop = None;
+        self.last_damaged = None;
+        self.chain.header(&header);
+        self.durable = self.durable.max(header.durable);
+        let summary = self.segments.last_mut().expect("pushed by the caller");
+        summary.seal = Some(seal);
+        summary.record_count = 1;
+        self.next = start.plus(1);
+        Ok(true)
+    }
+
+    /// Notes that the log does not reach into this segment. Returns false, for `enter`.
+    fn stop_at_segment(&mut self, segment: &reader::Segment<'_>, flaw: Flaw) -> bool {
+        let start = Lsn::new(segment.header.number, 1);
+        let stop = self.stop.unwrap_or(Stop { at: start, flaw, length: None });
+        self.stop = Some(Stop {
+            at: stop.at,
+            flaw: stop.flaw.max(flaw),
+            length: stop.length.or(segment.length_damage()),
+        });
+        false
+    }
+
+    /// Takes the record at `next`, or stops there.
+    fn record(
+        &mut self,
+        segment: &reader::Segment<'_>,
+        observe: &mut dyn FnMut(Seen<'_>),
+    ) -> Result<(), Damage> {
+        let at = self.next;
+        let record = match segment.read(at) {
+            Ok(record) => record,
+            Err(flaw) => {
+                self.stop = Some(Stop { at, flaw, length: segment.length_damage() });
+                return Ok(());
+            }
+        };
+        let header = *record.header();
+        let batch = match &record {
+            Record::Batch(_, batch) => Some(&batch.header),
+            Record::Seal(..) | Record::Local(_) | Record::Snapshot(..) => None,
+        };
+        self.durable = self.durable.max(header.durable);
+        self.chain.record(&record).map_err(|error| self.damage(at, DamageKind::Chain(error)))?;
+        observe(Seen { header: &header, batch });
+        self.segments.last_mut().expect("pushed by the caller").record_count += 1;
+        self.next = at.plus(header.block_count);
+        Ok(())
+    }
+
+    /// Searches what follows the end for witnesses, and for damage.
+    fn look_ahead(&mut self, segment: &reader::Segment<'_>, start: u32) {
+        let mut is_sound = segment.length_damage().is_none();
+        for (number, block) in segment.blocks_from(start) {
+            if block::is_zero(block) {
+                continue;
+            }
+            let lsn = Lsn::new(segment.header.number, number);
+            self.durable = self.durable.max(segment.witness(lsn));
+            if !reader::is_sound(block) {
+                is_sound = false;
+                self.last_damaged = self.last_damaged.max(Some(lsn));
+            }
+        }
+        self.segments.last_mut().expect("pushed by the caller").is_sound = is_sound;
+    }
+
+    /// The table of `docs/disk-format.md`.
+    fn verdict(&self) -> Result<EndKind, Damage> {
+        let Some(stop) = self.stop else {
+            // No segment at all.
+            return if self.durable == Lsn::ZERO {
+                Ok(EndKind::Clean)
+            } else {
+                Err(self.damage(Lsn::new(self.durable.segment(), 0), DamageKind::MissingSegment))
+            };
+        };
+        let damage = |kind| Err(self.damage(stop.at, kind));
+        if stop.at < self.durable {
+            return damage(DamageKind::Acknowledged { durable: self.durable });
+        }
+        if let Some(kind) = stop.length {
+            return damage(kind);
+        }
+        match stop.flaw {
+            Flaw::Old => Ok(EndKind::Clean),
+            Flaw::Partial => self.torn(stop.at),
+            Flaw::Tear if self.options.atomic_bytes < BLOCK_BYTES => self.torn(stop.at),
+            Flaw::Tear | Flaw::Rot => damage(DamageKind::Rot),
+            Flaw::Contradiction => damage(DamageKind::Chain(ChainError::Content)),
+        }
+    }
+
+    /// A write was cut short, if there is not more damage than one write has blocks.
+    fn torn(&self, at: Lsn) -> Result<EndKind, Damage> {
+        let reach = record::block_count(BATCH_HEADER_BYTES + BATCH_BYTES_MAX);
+        match self.last_damaged {
+            // In the next segment, only the first group may stand.
+            Some(last) if last.segment() == at.segment() && reach < last.block() - at.block() => {
+                Err(self.damage(at, DamageKind::TooMuch { last }))
+            }
+            _ => Ok(EndKind::Torn),
+        }
+    }
+
+    fn damage(&self, lsn: Lsn, kind: DamageKind) -> Damage {
+        Damage { lsn, slot: self.chain.last().slot.next(), kind }
     }
 }
