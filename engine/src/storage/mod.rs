@@ -67,3 +67,5 @@ pub enum AppendKind {
     },
 }
 
+#[cfg(test)]
+mod tests;

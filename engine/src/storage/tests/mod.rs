@@ -1,0 +1,8 @@
+//! Tests of the formats together: stories, a crash model, damage, and the bytes of version 1.
+
+mod crash;
+mod damage;
+mod golden;
+mod model;
+mod snapshots;
+mod stories;
