@@ -4,16 +4,27 @@
 //! properties, and this program's own flags. `docs/operations.md` lists every key. Nothing here
 //! looks at the machine; `preflight` does.
 
-mod keys;
+pub(crate) mod keys;
+mod load;
 mod properties;
+mod render;
+mod resolve;
+mod servers;
+mod settings;
+mod suggest;
+#[cfg(test)]
+mod tests;
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use ringkeeper_engine::{
     ids::ReplicaId,
     limits::{FRAME_BYTES_MAX_DEFAULT, SEGMENT_BYTES_DEFAULT},
     state::auth::AuthPolicy,
 };
+
+pub(crate) use load::load;
+pub(crate) use settings::Place;
 
 use crate::cores::CoreRequest;
 
@@ -28,6 +39,8 @@ pub(crate) struct Config {
     /// `dataLogDir`: the log segments, to put them on a disk of their own; default `data_dir`.
     /// Absolute.
     pub(crate) data_log_dir: PathBuf,
+    /// `--allow-tmpfs`: data directories that a reboot empties are accepted.
+    pub(crate) allow_tmpfs: bool,
     /// Whether missing data directories are made (`datadir.autocreate`).
     pub(crate) create_data_dirs: bool,
     /// Where clients connect, `clientPortAddress` and `clientPort`. The default address is `[::]`
@@ -123,6 +136,7 @@ impl Config {
             replica_id: ReplicaId(0),
             data_log_dir: data_dir.clone(),
             data_dir,
+            allow_tmpfs: false,
             create_data_dirs: true,
             listen: vec![listen],
             client_port: listen.port(),
@@ -188,10 +202,206 @@ impl Default for FourLetterWords {
     }
 }
 
+/// What comes as flags, and wins over the file.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Flags {
+    /// `--data-dir`.
+    pub(crate) data_dir: Option<PathBuf>,
+    /// `--data-log-dir`.
+    pub(crate) data_log_dir: Option<PathBuf>,
+    /// `--listen`, each `address:port` or a port.
+    pub(crate) listen: Vec<String>,
+    /// `--cores`.
+    pub(crate) cores: Option<usize>,
+    /// `--cpus`.
+    pub(crate) cpus: Option<Vec<usize>>,
+    /// `--segment-mib`.
+    pub(crate) segment_mib: Option<u64>,
+    /// `--log-format`.
+    pub(crate) trace_format: TraceFormat,
+    /// `--allow-tmpfs`.
+    pub(crate) allow_tmpfs: bool,
+}
+
+/// All that a configuration comes from.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Sources {
+    /// The file, or the words of the short form `port dataDir [tickTime] [maxClientCnxns]`.
+    pub(crate) arguments: Vec<String>,
+    /// `-Dkey=value`.
+    pub(crate) defines: Vec<(String, String)>,
+    /// Flags.
+    pub(crate) flags: Flags,
+    /// `ZOO_DATADIR_AUTOCREATE_DISABLE` is set.
+    pub(crate) is_autocreate_disabled: bool,
+}
+
+/// What is worth a word and does not keep the server from starting. One line each.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Warning {
+    /// Keys of ZooKeeper that ask for what is not there, each with what is missing.
+    NotHonoured {
+        /// Names, and what they would need.
+        keys: Vec<(String, &'static str)>,
+    },
+    /// Keys that nobody knows, each with the one that was perhaps meant.
+    Unknown {
+        /// Names, and suggestions.
+        keys: Vec<(String, Option<String>)>,
+    },
+    /// Keys where ZooKeeper does not look for them, each with where it would.
+    Misplaced {
+        /// Names, and what to write instead.
+        keys: Vec<(String, String)>,
+    },
+    /// `jute.maxbuffer` above what a command can be.
+    FrameBytesLowered {
+        /// What was set.
+        wished: usize,
+        /// What holds.
+        used: usize,
+    },
+    /// `myid` is not the only server of the file.
+    OtherId {
+        /// In `myid`; it holds.
+        myid: u16,
+        /// In `server.N`.
+        listed: u16,
+    },
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |parts: Vec<String>| parts.join(", ");
+        match self {
+            Self::NotHonoured { keys } => {
+                let keys = keys.iter().map(|(name, missing)| format!("{name} ({missing})"));
+                write!(f, "not honoured yet: {}", list(keys.collect()))
+            }
+            Self::Unknown { keys } => {
+                let keys = keys.iter().map(|(name, nearest)| match nearest {
+                    Some(nearest) => format!("{name} (did you mean {nearest}?)"),
+                    None => name.clone(),
+                });
+                write!(f, "unknown keys, ignored: {}", list(keys.collect()))
+            }
+            Self::Misplaced { keys } => {
+                let keys = keys.iter().map(|(name, instead)| format!("{name} (write {instead})"));
+                write!(f, "ignored here, as ZooKeeper does: {}", list(keys.collect()))
+            }
+            Self::FrameBytesLowered { wished, used } => {
+                write!(f, "jute.maxbuffer={wished} is more than a request can be: {used} holds")
+            }
+            Self::OtherId { myid, listed } => {
+                write!(f, "the myid file says {myid}, but the only server is server.{listed}")
+            }
+        }
+    }
+}
+
+/// Why a configuration cannot be used. The process ends with `ExitCode::Config`.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    /// A file that was named cannot be read.
+    #[error("cannot read {path}: {error}")]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: Arc<std::io::Error>,
+    },
+    /// The file is not in the syntax of Java properties.
+    #[error("{path}: {error}")]
+    Syntax {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        error: properties::SyntaxError,
+    },
+    /// A value that the key does not allow.
+    #[error("{key}={value} ({place}): must be {allowed}")]
+    Value {
+        /// Which key.
+        key: String,
+        /// Its value.
+        value: String,
+        /// Where it is written.
+        place: Place,
+        /// What could be there.
+        allowed: String,
+    },
+    /// A key that there must be.
+    #[error("{key} is not set: set it in the configuration file, or give {flag}")]
+    Missing {
+        /// Which.
+        key: &'static str,
+        /// What does the same.
+        flag: &'static str,
+    },
+    /// More than one server.
+    #[error(
+        "the configuration describes an ensemble ({server_count} server.N lines): this version \
+         runs as a single server, ensembles come with a later one; keep one server.N line, of a \
+         participant, or none"
+    )]
+    Ensemble {
+        /// How many.
+        server_count: usize,
+    },
+    /// Clients could come over TLS only.
+    #[error(
+        "secureClientPort is set and clientPort is not: this version has no TLS yet, so nobody \
+         could connect; set clientPort"
+    )]
+    OnlySecure,
+    /// Time-outs that exclude each other.
+    #[error(
+        "minSessionTimeout ({min_ms} ms) must not be more than maxSessionTimeout ({max_ms} ms); \
+         -1 stands for 2 and 20 times tickTime"
+    )]
+    SessionTimeouts {
+        /// The shorter one.
+        min_ms: i64,
+        /// The longer one.
+        max_ms: i64,
+    },
+    /// A segment that a record might not fit in.
+    #[error("--segment-mib {segment_mib}: must be at least {least_mib} with this jute.maxbuffer")]
+    Segment {
+        /// What was given.
+        segment_mib: u64,
+        /// What would do.
+        least_mib: u64,
+    },
+    /// `--listen` that cannot be understood.
+    #[error("--listen {value}: must be a port, or address:port (an IPv6 address in brackets)")]
+    Listen {
+        /// What was given.
+        value: String,
+    },
+    /// A path that cannot be made absolute.
+    #[error("{path}: {error}")]
+    Path {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: Arc<std::io::Error>,
+    },
+    /// The `myid` file holds something else.
+    #[error("{path} holds {text:?}: must be one whole number from 0 to 255")]
+    MyId {
+        /// Which.
+        path: PathBuf,
+        /// What it holds.
+        text: String,
+    },
+}
+
 /// How traces are printed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
 pub(crate) enum TraceFormat {
     /// One line per event, for people.
+    #[default]
     Text,
     /// One JSON object per line.
     Json,

@@ -15,6 +15,8 @@ pub(crate) enum Source {
     Java,
 }
 
+use Source::{File, Java, Property};
+
 /// What this server makes of a key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum State {
@@ -62,8 +64,8 @@ impl Key {
     /// How to write it, for messages: `-Dzookeeper.` for what comes as a property.
     pub(crate) fn define(&self) -> String {
         match self.source {
-            Source::File | Source::Java => self.name.to_owned(),
-            Source::Property => format!("zookeeper.{}", self.name),
+            File | Java => self.name.to_owned(),
+            Property => format!("zookeeper.{}", self.name),
         }
     }
 
@@ -88,8 +90,8 @@ pub(crate) fn find(name: &str) -> Option<&'static Key> {
 /// The key of a `-D` property, which has the prefix or is one of those that have none.
 pub(crate) fn find_define(name: &str) -> Option<&'static Key> {
     match name.strip_prefix("zookeeper.") {
-        Some(rest) => find(rest).filter(|key| key.source != Source::Java),
-        None => find(name).filter(|key| key.source == Source::Java),
+        Some(rest) => find(rest).filter(|key| key.source != Java),
+        None => find(name).filter(|key| key.source == Java),
     }
 }
 
@@ -117,10 +119,8 @@ const fn not_yet_unless(
     neutral: &'static [&'static str],
 ) -> Key {
     let state = State::NotYet { missing, neutral };
-    Key { name, source: Source::Property, default, state, meaning: "" }
+    Key { name, source: Property, default, state, meaning: "" }
 }
-
-use Source::{File, Java, Property};
 
 const ENSEMBLE: &str = "concerns ensembles; a single server has no peers";
 const JVM: &str = "tunes threads or buffers that this server does not have";
