@@ -398,7 +398,7 @@ pub(crate) enum ConfigError {
 }
 
 /// How traces are printed.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) enum TraceFormat {
     /// One line per event, for people.
     #[default]

@@ -2,11 +2,13 @@
 //! `client`, `replica_core`, `disk`, `archivist`.
 #![expect(dead_code, reason = "the parts land one after the other")]
 
+mod cli;
 mod client;
 mod clock;
 mod config;
 mod cores;
 mod disk;
+mod exit_code;
 mod fatal;
 mod mailbox;
 mod messages;

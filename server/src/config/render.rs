@@ -101,10 +101,10 @@ mod tests {
 
     /// Compares the part of a document between two marks with what the table says; with
     /// `UPDATE_EXPECT=1`, writes it.
-    fn check_document(name: &str, mark: &str, table: &str) {
+    fn check_document(name: &str, mark: &str, source: &str, table: &str) {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name);
         let text = fs::read_to_string(&path).expect("the document is there");
-        let begin = format!("<!-- {mark}: from server/src/config/keys.rs -->\n");
+        let begin = format!("<!-- {mark}: from server/src/{source} -->\n");
         let end = format!("<!-- end of {mark} -->\n");
         let start = text.find(&begin).expect("the first mark is there") + begin.len();
         let stop = start + text[start..].find(&end).expect("the last mark is there");
@@ -119,12 +119,18 @@ mod tests {
 
     #[test]
     fn operations_lists_the_honoured_keys() {
-        check_document("operations.md", "keys", &operations_table());
+        check_document("operations.md", "keys", "config/keys.rs", &operations_table());
+    }
+
+    #[test]
+    fn operations_lists_the_exit_codes() {
+        let table = crate::exit_code::table();
+        check_document("operations.md", "exit codes", "exit_code.rs", &table);
     }
 
     #[test]
     fn compatibility_lists_every_key() {
-        check_document("compatibility.md", "keys", &compatibility_table());
+        check_document("compatibility.md", "keys", "config/keys.rs", &compatibility_table());
     }
 
     #[test]
