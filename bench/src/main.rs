@@ -10,6 +10,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 use ringkeeper_bench::{
+    damage,
     load::{
         self, Plan, Workload,
         report::{Target, compare},
@@ -36,6 +37,8 @@ enum Action {
     Fill(FillArguments),
     /// Kills a server again and again under load and checks every acknowledged write.
     Torture(TortureArguments),
+    /// Damages copies of a real data directory and starts the server on them.
+    Damage(DamageArguments),
     /// Starts a server on a free port, runs a program with its address, and stops the server.
     WithServer(WithServerArguments),
 }
@@ -107,6 +110,19 @@ struct TortureArguments {
 }
 
 #[derive(Debug, Args)]
+struct DamageArguments {
+    /// ringkeeper, or a path to a ringkeeper binary.
+    #[arg(long, default_value = "ringkeeper")]
+    server: String,
+    /// Damaged copies.
+    #[arg(long, default_value_t = 300)]
+    cases: usize,
+    /// Chooses what is damaged; taken from the clock when it is not given.
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+#[derive(Debug, Args)]
 struct WithServerArguments {
     /// apache, ringkeeper, or a path to a ringkeeper binary.
     #[arg(long, default_value = "ringkeeper")]
@@ -121,6 +137,7 @@ fn main() -> ExitCode {
         Action::Load(arguments) => load_servers(&arguments),
         Action::Fill(arguments) => fill_server(&arguments),
         Action::Torture(arguments) => torture_server(&arguments),
+        Action::Damage(arguments) => damage_server(&arguments),
         Action::WithServer(arguments) => with_server(&arguments),
     };
     match outcome {
@@ -183,6 +200,20 @@ fn torture_server(arguments: &TortureArguments) -> Result<ExitCode, Failure> {
     std::fs::remove_dir_all(&options.dir)?;
     say(&format!("torture: {} rounds passed, 0 failed", summary.rounds));
     Ok(ExitCode::SUCCESS)
+}
+
+fn damage_server(arguments: &DamageArguments) -> Result<ExitCode, Failure> {
+    let seed = arguments.seed.unwrap_or_else(clock_seed);
+    let product = Product::find(&arguments.server)?;
+    say(&format!("damage of {}, seed {seed}", product.name()));
+    let summary = damage::run(&product, arguments.cases, seed, say)?;
+    let damage::Summary { restored, refused, failed } = summary;
+    let passed = restored + refused;
+    say(&format!(
+        "damage: {passed} cases passed ({restored} restored, {refused} refused with a report), \
+         {failed} failed"
+    ));
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn clock_seed() -> u64 {
