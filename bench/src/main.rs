@@ -10,12 +10,12 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 use ringkeeper_bench::{
-    damage,
+    compare, damage,
     load::{
         self, Plan, Workload,
-        report::{Target, compare},
+        report::{self, Target},
     },
-    servers::{Product, Server, scratch},
+    servers::{Product, Server, scratch, target_dir},
     torture,
     tour::shared_settings,
     wire::Failure,
@@ -39,6 +39,8 @@ enum Action {
     Torture(TortureArguments),
     /// Damages copies of a real data directory and starts the server on them.
     Damage(DamageArguments),
+    /// Compares servers under load, in memory and in restart time, and writes a report.
+    Compare(CompareArguments),
     /// Starts a server on a free port, runs a program with its address, and stops the server.
     WithServer(WithServerArguments),
 }
@@ -123,6 +125,22 @@ struct DamageArguments {
 }
 
 #[derive(Debug, Args)]
+struct CompareArguments {
+    /// Servers: apache, ringkeeper, or paths to ringkeeper binaries. Ratios are those to the first.
+    #[arg(long, value_delimiter = ',', default_value = "apache,ringkeeper")]
+    servers: Vec<String>,
+    /// Seconds of counting in each round.
+    #[arg(long, default_value_t = 5.0)]
+    seconds: f64,
+    /// Turns of each server.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Znodes of 100 bytes, for memory and restart.
+    #[arg(long, default_value_t = 1_000_000)]
+    znodes: u64,
+}
+
+#[derive(Debug, Args)]
 struct WithServerArguments {
     /// apache, ringkeeper, or a path to a ringkeeper binary.
     #[arg(long, default_value = "ringkeeper")]
@@ -138,6 +156,7 @@ fn main() -> ExitCode {
         Action::Fill(arguments) => fill_server(&arguments),
         Action::Torture(arguments) => torture_server(&arguments),
         Action::Damage(arguments) => damage_server(&arguments),
+        Action::Compare(arguments) => compare_servers(&arguments),
         Action::WithServer(arguments) => with_server(&arguments),
     };
     match outcome {
@@ -169,7 +188,7 @@ fn load_servers(arguments: &LoadArguments) -> Result<ExitCode, Failure> {
         measure: Duration::try_from_secs_f64(arguments.seconds)?,
         ops_max: arguments.ops,
     };
-    let comparison = compare(&targets, &plan, arguments.rounds)?;
+    let comparison = report::compare(&targets, &plan, arguments.rounds)?;
     if arguments.json {
         say(&serde_json::to_string_pretty(&comparison)?);
     } else {
@@ -214,6 +233,23 @@ fn damage_server(arguments: &DamageArguments) -> Result<ExitCode, Failure> {
          {failed} failed"
     ));
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn compare_servers(arguments: &CompareArguments) -> Result<ExitCode, Failure> {
+    let products = arguments.servers.iter().map(|name| Product::find(name));
+    let options = compare::Options {
+        products: products.collect::<Result<_, _>>()?,
+        measure: Duration::try_from_secs_f64(arguments.seconds)?,
+        rounds: arguments.rounds,
+        znodes: arguments.znodes,
+        report_dir: target_dir().join("compare"),
+    };
+    let outcome = compare::run(&options, say)?;
+    let errors = outcome.loads.iter().flat_map(|load| &load.lines).map(|line| line.errors);
+    let (loads, errors) = (outcome.loads.len(), errors.sum::<u64>());
+    say(&format!("report: {}", options.report_dir.join("report.md").display()));
+    say(&format!("compare: {loads} passed, {} failed", u8::from(errors != 0)));
+    Ok(if errors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn clock_seed() -> u64 {
