@@ -52,8 +52,8 @@ pub(crate) struct ServeArgs {
     /// system for one
     #[arg(long, value_name = "[ADDRESS:]PORT")]
     listen: Vec<String>,
-    /// How many cores to use: all but one hold the whole tree and serve clients, one writes the log.
-    /// Without it, all that the process may use, at most 8, since each costs memory per znode
+    /// How many cores to use: all but one hold the whole tree and serve clients, one writes the
+    /// log. Without it, all that the process may use, at most 8, since each costs memory per znode
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=256))]
     cores: Option<u16>,
     /// Which CPUs to use, one per core, such as 2,3,6-8; the last one writes the log
@@ -298,7 +298,8 @@ mod tests {
                 },
                 is_autocreate_disabled: false,
             }
-        "#]].assert_debug_eq(&sources.expect("valid"));
+        "#]]
+        .assert_debug_eq(&sources.expect("valid"));
     }
 
     #[test]
@@ -313,8 +314,7 @@ mod tests {
             ["--log-format", "xml"],
             ["-D", "=x"],
         ] {
-            let error = serve(&wrong).expect_err("refused");
-            assert_eq!(error.to_string().is_empty(), false, "{wrong:?}");
+            assert!(serve(&wrong).is_err(), "{wrong:?}");
         }
         assert!(serve(&["--cores", "1", "--cpus", "1"]).is_err());
         assert!(serve(&["1", "2", "3", "4", "5"]).is_err());

@@ -25,6 +25,8 @@ use ringkeeper_engine::{
 
 pub(crate) use load::load;
 pub(crate) use settings::Place;
+#[cfg(test)]
+pub(crate) use tests::wrapped;
 
 use crate::cores::CoreRequest;
 

@@ -8,10 +8,10 @@ use glommio::{LocalExecutorBuilder, Placement};
 const CORES_DEFAULT_MAX: usize = 8;
 
 /// Registered buffers of a shard's executor: it does no file I/O.
-const SHARD_IO_MEMORY: usize = 64 << 10;
+pub(crate) const SHARD_IO_MEMORY: usize = 64 << 10;
 
 /// Registered buffers of an executor that writes the log.
-const REPLICA_IO_MEMORY: usize = 512 << 10;
+pub(crate) const REPLICA_IO_MEMORY: usize = 512 << 10;
 
 /// Requests that a ring holds.
 const RING_DEPTH: usize = 128;

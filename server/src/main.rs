@@ -13,6 +13,7 @@ mod fatal;
 mod mailbox;
 mod messages;
 mod metrics;
+mod preflight;
 mod shard_core;
 mod sync;
 mod watchdog;

@@ -145,6 +145,6 @@ mod tests {
               globalOutstandingLimit=1000 snapCount=100000
               4lw.commands.whitelist=srvr +skipACL +superDigest
         "#]]
-        .assert_eq(&crate::config::tests::wrapped(&config.effective_line()));
+        .assert_eq(&crate::config::wrapped(&config.effective_line()));
     }
 }

@@ -35,7 +35,7 @@ fn parse(
 const MINIMAL: &str = "dataDir=/data\nclientPort=2181\n";
 
 /// Breaks long lines, with the rest indented.
-pub(super) fn wrapped(text: &str) -> String {
+pub(crate) fn wrapped(text: &str) -> String {
     let mut out = String::new();
     for line in text.lines() {
         let mut column = 0;
