@@ -1,6 +1,6 @@
 //! Real server processes on loopback: started on a free port, waited for until they serve, killed
-//! by their pid, started again on the same data. Apache ZooKeeper and Ringkeeper behind one type, so
-//! that every expectation can be checked on the original first.
+//! by their pid, started again on the same data. Apache ZooKeeper and Ringkeeper behind one type,
+//! so that every expectation can be checked on the original first.
 
 use std::{
     fmt::Write as _,
@@ -13,7 +13,7 @@ use std::{
 
 use crate::wire::{Connect, Connection, Failure, records::op};
 
-/// Longest wait for a server to serve: a JVM on a busy two-core machine with a large data directory.
+/// Longest wait for a server to serve: a JVM on a busy machine with a large data directory.
 const START_WAIT: Duration = Duration::from_secs(90);
 
 /// Which server, and where its program is.

@@ -1,6 +1,6 @@
 //! A small test runner for cases that share one real server: cases run one after the other, a panic
-//! or an error fails its case only, and the server is stopped at the end. `cargo test` calls it like
-//! any other test binary.
+//! or an error fails its case only, and the server is stopped at the end. `cargo test` calls it
+//! like any other test binary.
 //!
 //! `BENCH_SERVER` chooses the server: `ringkeeper` (default), `apache`, or a path to a binary.
 
@@ -94,7 +94,7 @@ pub fn shared_settings() -> Settings {
         .define("znode.container.checkIntervalMs", "200")
 }
 
-/// Asks again until `question` says yes; fails after `wait`. For what a server does in its own time.
+/// Asks again until `question` says yes; fails after `wait`. For what a server does in its time.
 pub fn eventually(
     wait: Duration,
     what: &str,

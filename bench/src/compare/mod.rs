@@ -1,5 +1,5 @@
-//! Ringkeeper beside Apache ZooKeeper: both on the same machine and disk, in the same run, in turns.
-//! Throughput and latency under a few loads, memory of many znodes, and how long a restart takes.
+//! Ringkeeper beside Apache ZooKeeper: both on the same machine and disk, in the same run, in
+//! turns. Throughput and latency under a few loads, memory of many znodes, and how long a restart takes.
 
 mod plot;
 mod report;
@@ -179,7 +179,7 @@ fn fill(product: &Product, dir: &Path, znodes: u64) -> Result<(Server, Size), Fa
     server.run()?;
     let before = server.resident_bytes()?;
     let took = load::fill(server.address(), znodes, 100)?;
-    // Snapshots that are under way are part of the price, garbage that a moment later is gone is not.
+    // Snapshots under way are part of the price; garbage that is gone a moment later is not.
     std::thread::sleep(Duration::from_secs(2));
     let size = Size {
         server: product.name().into(),

@@ -41,7 +41,8 @@ pub(super) fn bars(outcome: &Outcome) -> String {
     }
     let height = y + 20.0;
     format!(
-        r#"<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" font-family="sans-serif" font-size="12">
+        r#"<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}"
+ font-family="sans-serif" font-size="12">
 <rect width="100%" height="100%" fill="white"/>
 {body}</svg>
 "#

@@ -54,8 +54,8 @@ pub(super) fn goals(outcome: &Outcome) -> Vec<Goal> {
 pub(super) fn size_line(size: &Size) -> String {
     let [before, after] = size.resident_bytes.map(|bytes| bytes >> 20);
     format!(
-        "{}: {} znodes in {:.1} s; resident {before} MiB, then {after} MiB ({:.0} bytes per znode); \
-         restart {:.2} s",
+        "{}: {} znodes in {:.1} s; resident {before} MiB, then {after} MiB \
+         ({:.0} bytes per znode); restart {:.2} s",
         size.server,
         size.znodes,
         size.fill_seconds,

@@ -118,8 +118,8 @@ pub fn run(address: SocketAddr, plan: &Plan) -> Result<Measured, Failure> {
     Ok(engine.finish(started.elapsed()))
 }
 
-/// Creates `count` znodes of `value_bytes` below `/fill`, a thousand in each folder, and returns how
-/// long it took.
+/// Creates `count` znodes of `value_bytes` below `/fill`, a thousand in each folder, and returns
+/// how long it took.
 pub fn fill(address: SocketAddr, count: u64, value_bytes: usize) -> Result<Duration, Failure> {
     let plan = Plan {
         workload: Workload::Create,

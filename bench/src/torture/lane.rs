@@ -167,7 +167,7 @@ impl Lane {
         self.dying.push(Dying { nodes, may_expire: false });
     }
 
-    /// Writes until the server goes. An error is a violation; a broken connection at the end is not.
+    /// Writes until the server goes. An error is a violation; a broken connection then is not.
     pub(super) fn run(&mut self, life: &Life) -> Result<(), Failure> {
         self.acknowledged.clear();
         self.hidden_zxids = 0;

@@ -1,5 +1,5 @@
-//! Torture: pipelined writers, `kill -9` at random moments, restart, and a ledger outside the server
-//! that knows exactly what must be there.
+//! Torture: pipelined writers, `kill -9` at random moments, restart, and a ledger outside the
+//! server that knows exactly what must be there.
 //!
 //! Each lane is one session that writes to its own part of the tree, so the answer to every request
 //! is known before it is sent, and after a crash the tree must be what some prefix of the

@@ -1,5 +1,5 @@
-//! What a lane's part of the tree must look like: a second, naive description of ZooKeeper's writes,
-//! in which zxids are unknown numbers named by the step that took them.
+//! What a lane's part of the tree must look like: a second, naive description of ZooKeeper's
+//! writes, in which zxids are unknown numbers named by the step that took them.
 
 use std::collections::BTreeMap;
 
