@@ -2,6 +2,7 @@
 //! `client`, `replica_core`, `disk`, `archivist`.
 #![expect(dead_code, reason = "the parts land one after the other")]
 
+mod archivist;
 mod cli;
 mod client;
 mod clock;
@@ -14,6 +15,7 @@ mod mailbox;
 mod messages;
 mod metrics;
 mod preflight;
+mod replica_core;
 mod shard_core;
 mod sync;
 mod watchdog;

@@ -266,6 +266,16 @@ impl Default for ReplicaStats {
     }
 }
 
+impl ReplicaStats {
+    /// Starts anew with what `srst` resets: latencies and sizes.
+    pub(crate) fn reset(&mut self) {
+        self.flush_us.reset();
+        self.batch_commands.reset();
+        self.commit_us.reset();
+        self.snapshot_ms.reset();
+    }
+}
+
 /// One connection, as `cons`, `stat` and `dump` show it.
 #[derive(Clone, Debug)]
 pub(crate) struct ConnectionReport {
