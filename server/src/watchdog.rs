@@ -15,8 +15,17 @@ use std::{
 
 use crate::fatal::{FatalReason, fatal};
 
-/// How often every core shows that it lives.
-pub(crate) const TICK: Duration = Duration::from_millis(10);
+/// How often a core that works shows that it lives.
+const TICK: Duration = Duration::from_millis(10);
+
+/// How often a core without work does: a hundred timers a second would be all it does.
+const IDLE_TICK: Duration = Duration::from_millis(100);
+
+/// Ticks without other work after which a core counts as idle.
+const IDLE_AFTER: u32 = 100;
+
+/// Tasks that run in a tick's time on an idle core: the tick's own, and another timer's.
+const IDLE_TASKS: u64 = 3;
 
 /// How often the watchdog looks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -41,11 +50,16 @@ impl Pulse {
         Self { name, ticks: Arc::default() }
     }
 
-    /// Shows that the core lives, now and every [`TICK`] from now on. Never returns.
+    /// Shows that the core lives, from now on and at regular times. Never returns.
     pub(crate) async fn beat(self) {
+        let mut idle_ticks = 0;
         loop {
             self.ticks.fetch_add(1, Ordering::Relaxed);
-            glommio::timer::sleep(TICK).await;
+            // Counts from the call before.
+            let tasks = glommio::executor().executor_stats().tasks_executed();
+            idle_ticks = if tasks <= IDLE_TASKS { idle_ticks + 1 } else { 0 };
+            let pause = if idle_ticks < IDLE_AFTER { TICK } else { IDLE_TICK };
+            glommio::timer::sleep(pause).await;
         }
     }
 }
