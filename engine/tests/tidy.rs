@@ -81,6 +81,7 @@ const DEPENDENCIES: &[(&str, &[&str])] = &[
             "tracing",
             "tracing-subscriber", // tests:
             "expect-test",
+            "loom",
             "proptest",
             "tempfile",
         ],

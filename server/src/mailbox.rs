@@ -2,7 +2,7 @@
 //!
 //! Many senders, one receiver. A message is a whole batch or a question, never a single command,
 //! so the cost of crossing cores is paid once per turn. Nothing here is glommio's: a sender or a
-//! receiver may be a plain thread, a task of an executor, or both ends may be tasks of the same one.
+//! receiver may be a plain thread or a task of an executor, both of the same one too.
 //!
 //! How nothing is lost: a receiver leaves its waker and *then* looks into the queue once more; a
 //! sender pushes and *then* takes the waker. Whoever comes second sees what the other did. The same
@@ -245,59 +245,4 @@ pub(crate) enum Received<T> {
     Timeout,
     /// Every sender is gone, and every message was taken.
     Closed,
-}
-
-#[cfg(test)]
-mod tests {
-    use std::thread;
-
-    use super::*;
-
-    #[test]
-    fn gives_back_what_does_not_fit() {
-        let (sender, receiver) = mailbox(1, "test");
-        assert_eq!(sender.try_send(1), Ok(()));
-        assert_eq!(sender.try_send(2), Err(2));
-        assert_eq!(receiver.try_recv(), Some(1));
-        assert_eq!(receiver.try_recv(), None);
-    }
-
-    #[test]
-    fn a_receiver_learns_that_nothing_will_come() {
-        let (sender, receiver) = mailbox(4, "test");
-        sender.try_send(1).expect("room");
-        drop(sender);
-        assert_eq!(receiver.recv_blocking(None), Received::Message(1));
-        assert_eq!(receiver.recv_blocking(None), Received::Closed);
-    }
-
-    #[test]
-    fn a_sender_learns_that_nobody_listens() {
-        let (sender, receiver) = mailbox(1, "test");
-        sender.try_send(1).expect("room");
-        let waiting = thread::spawn(move || sender.send_blocking(2));
-        drop(receiver);
-        assert_eq!(waiting.join().expect("no panic"), Err(2));
-    }
-
-    #[test]
-    fn a_wait_ends_in_time() {
-        let (_sender, receiver) = mailbox::<u8>(1, "test");
-        assert_eq!(receiver.recv_blocking(Some(Duration::from_millis(1))), Received::Timeout);
-    }
-
-    #[test]
-    fn threads_pass_everything_in_order_through_one_place() {
-        let (sender, receiver) = mailbox(1, "test");
-        let sending = thread::spawn(move || {
-            for message in 0..10_000 {
-                sender.send_blocking(message).expect("somebody listens");
-            }
-        });
-        for expected in 0..10_000 {
-            assert_eq!(receiver.recv_blocking(None), Received::Message(expected));
-        }
-        assert_eq!(receiver.recv_blocking(None), Received::Closed);
-        sending.join().expect("no panic");
-    }
 }

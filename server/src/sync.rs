@@ -50,3 +50,59 @@ impl Wake for Unpark {
         self.0.unpark();
     }
 }
+
+/// The mailbox over what is here; `tests/mailbox_model.rs` has it over loom's.
+#[cfg(test)]
+mod tests {
+    use std::{thread, time::Duration};
+
+    use crate::mailbox::{Received, mailbox};
+
+    #[test]
+    fn gives_back_what_does_not_fit() {
+        let (sender, receiver) = mailbox(1, "test");
+        assert_eq!(sender.try_send(1), Ok(()));
+        assert_eq!(sender.try_send(2), Err(2));
+        assert_eq!(receiver.try_recv(), Some(1));
+        assert_eq!(receiver.try_recv(), None);
+    }
+
+    #[test]
+    fn a_receiver_learns_that_nothing_will_come() {
+        let (sender, receiver) = mailbox(4, "test");
+        sender.try_send(1).expect("room");
+        drop(sender);
+        assert_eq!(receiver.recv_blocking(None), Received::Message(1));
+        assert_eq!(receiver.recv_blocking(None), Received::Closed);
+    }
+
+    #[test]
+    fn a_sender_learns_that_nobody_listens() {
+        let (sender, receiver) = mailbox(1, "test");
+        sender.try_send(1).expect("room");
+        let waiting = thread::spawn(move || sender.send_blocking(2));
+        drop(receiver);
+        assert_eq!(waiting.join().expect("no panic"), Err(2));
+    }
+
+    #[test]
+    fn a_wait_ends_in_time() {
+        let (_sender, receiver) = mailbox::<u8>(1, "test");
+        assert_eq!(receiver.recv_blocking(Some(Duration::from_millis(1))), Received::Timeout);
+    }
+
+    #[test]
+    fn threads_pass_everything_in_order_through_one_place() {
+        let (sender, receiver) = mailbox(1, "test");
+        let sending = thread::spawn(move || {
+            for message in 0..10_000 {
+                sender.send_blocking(message).expect("somebody listens");
+            }
+        });
+        for expected in 0..10_000 {
+            assert_eq!(receiver.recv_blocking(None), Received::Message(expected));
+        }
+        assert_eq!(receiver.recv_blocking(None), Received::Closed);
+        sending.join().expect("no panic");
+    }
+}
