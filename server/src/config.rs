@@ -24,6 +24,7 @@ use ringkeeper_engine::{
 };
 
 pub(crate) use load::load;
+pub(crate) use render::keys_listing;
 pub(crate) use settings::Place;
 #[cfg(test)]
 pub(crate) use tests::wrapped;

@@ -15,6 +15,7 @@ mod mailbox;
 mod messages;
 mod metrics;
 mod preflight;
+mod prepare;
 mod replica_core;
 mod shard_core;
 mod sync;

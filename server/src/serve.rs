@@ -23,6 +23,7 @@ use crate::{
     clock::Clock,
     config::Config,
     cores::{self, Allowance, CorePlan, PlanError, Role},
+    exit_code::ExitCode,
     mailbox::{Receiver, Sender, mailbox},
     messages::{ShardId, ToArchivist, ToReplica, ToShard},
     shard_core::{Shard, ShardCore, ShardLinks, ShardSettings, WordSettings},
@@ -71,11 +72,11 @@ impl ServeError {
     }
 
     /// The process's exit code; `docs/operations.md` lists them.
-    pub(crate) fn exit_code(&self) -> u8 {
+    pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Plan(_) => 2,
-            Self::Listen { .. } => 4,
-            Self::Start { .. } => 5,
+            Self::Plan(_) => ExitCode::Config,
+            Self::Listen { .. } => ExitCode::Listen,
+            Self::Start { .. } => ExitCode::Environment,
         }
     }
 }

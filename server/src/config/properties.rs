@@ -189,7 +189,8 @@ mod tests {
     #[test]
     fn a_plain_file() {
         check(
-            "# a comment\n\ntickTime=2000\n  ! another = comment\ndataDir = /var/lib/zk \nclientPort:2181",
+            "# a comment\n\ntickTime=2000\n  ! another = comment\ndataDir = /var/lib/zk \n\
+             clientPort:2181",
             &expect![[r#"
                 3: "tickTime" = "2000"
                 5: "dataDir" = "/var/lib/zk "
@@ -307,7 +308,10 @@ mod tests {
     proptest! {
         #[test]
         fn reads_back_what_was_written(
-            pairs in prop::collection::vec(("[ -~\n\r\t\u{e9}\u{1f600}]{1,12}", "[ -~\n\u{4e2d}]{0,12}"), 0..5),
+            pairs in prop::collection::vec(
+                ("[ -~\n\r\t\u{e9}\u{1f600}]{1,12}", "[ -~\n\u{4e2d}]{0,12}"),
+                0..5,
+            ),
             choices in prop::collection::vec(0u8..4, 1..40),
             separator in prop::sample::select(vec!["=", ":", " ", " = ", "\t:\t"]),
         ) {

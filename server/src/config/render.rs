@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::{
     Config, FourLetterWords,
-    keys::{KEYS, Key, Source, State},
+    keys::{KEYS, Source, State},
 };
 
 impl Config {
@@ -54,7 +54,8 @@ impl Config {
 }
 
 /// How a key is written: `-D` for those that stand on the command line only.
-fn written(key: &Key) -> String {
+#[cfg(test)]
+fn written(key: &super::keys::Key) -> String {
     match key.source {
         Source::Java => format!("`-D{}`", key.name),
         Source::File => format!("`{}`", key.name),
@@ -62,8 +63,28 @@ fn written(key: &Key) -> String {
     }
 }
 
+/// Every key with its state, one per line, for a terminal.
+pub(crate) fn keys_listing() -> String {
+    let mut listing = String::new();
+    for key in KEYS {
+        let name = match key.source {
+            Source::File => key.name.to_owned(),
+            Source::Property | Source::Java => format!("-D{}", key.define()),
+        };
+        let (state, note) = match key.state {
+            State::Honoured if key.default.is_empty() => ("honoured", key.meaning.to_owned()),
+            State::Honoured => ("honoured", format!("{} [{}]", key.meaning, key.default)),
+            State::Accepted(reason) => ("no effect", reason.to_owned()),
+            State::NotYet { missing, .. } => ("not yet", format!("needs {missing}")),
+        };
+        writeln!(listing, "{name:<56} {state:<9} {note}").expect("a String takes everything");
+    }
+    listing
+}
+
 /// The keys that are honoured, as a table of `docs/operations.md`.
-pub(crate) fn operations_table() -> String {
+#[cfg(test)]
+fn operations_table() -> String {
     let mut table = String::from("| Key | Default | Meaning |\n| --- | --- | --- |\n");
     for key in KEYS.iter().filter(|key| key.state == State::Honoured) {
         let default = match key.default {
@@ -77,7 +98,8 @@ pub(crate) fn operations_table() -> String {
 }
 
 /// Every key with its state, as a table of `docs/compatibility.md`.
-pub(crate) fn compatibility_table() -> String {
+#[cfg(test)]
+fn compatibility_table() -> String {
     let mut table = String::from("| Key | State | Note |\n| --- | --- | --- |\n");
     for key in KEYS {
         let (state, note) = match key.state {

@@ -51,7 +51,7 @@ impl DiskConfig {
             segment_bytes: config.segment_bytes,
             command_bytes_max: config.jute_maxbuffer_bytes.min(COMMAND_BYTES_MAX),
             segments_ready: 3,
-            allow_volatile: false,
+            allow_volatile: config.allow_tmpfs,
             background_bytes_per_second: 256 << 20,
         }
     }
