@@ -198,4 +198,44 @@ mod tests {
         names.dedup();
         assert_eq!(names.len(), count, "no name twice");
     }
+
+    /// What is printed has a row in the document, and what has a row is printed.
+    #[test]
+    fn operations_explains_every_number() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operations.md");
+        let text = std::fs::read_to_string(path).expect("the document is there");
+        let (_, section) = text.split_once("\n## Metrics\n").expect("the section is there");
+        let (section, _) = section.split_once("\n## ").expect("another one follows");
+        let rows = section.lines().filter_map(|line| line.strip_prefix("| `"));
+        let mut expected: Vec<&str> = rows.filter_map(|row| row.split('`').next()).collect();
+        expected.sort_unstable();
+
+        let monitor = Monitor {
+            overview: Overview { mode: "standalone", last_zxid: Zxid(4), znode_count: 7 },
+            shards: ShardStats::default(),
+            replica: Some(Box::default()),
+            ephemerals: 0,
+            sessions: 0,
+            approximate_data_size: 0,
+            uptime_ms: 0,
+            open_files: 0,
+            open_files_max: 0,
+        };
+        let mut out = String::new();
+        super::monitor(&mut out, &monitor);
+        let names = out.lines().filter_map(|line| line.strip_prefix("zk_")?.split('\t').next());
+        let names: Vec<&str> = names.collect();
+        // The lines of a summary are one number to a reader.
+        let mut found: Vec<&str> = names
+            .iter()
+            .map(|name| {
+                let summary = name.split_once('_').map_or("", |(_, rest)| rest);
+                let is_summary = names.contains(&&*format!("cnt_{summary}"));
+                if is_summary { summary } else { name }
+            })
+            .collect();
+        found.sort_unstable();
+        found.dedup();
+        assert_eq!(found, expected);
+    }
 }
