@@ -1,6 +1,6 @@
 //! Damage: a real data directory, a copy of it with a few bytes changed, and a server started on
-//! the copy. Either exactly the acknowledged state comes back, or the server refuses with a report that
-//! names the file and the place. Anything in between is lost history that nobody is told of.
+//! the copy. Either exactly the acknowledged state comes back, or the server refuses with a report
+//! that names the file and the place. Anything in between is lost history that nobody is told of.
 
 use std::{
     collections::BTreeMap,

@@ -6,6 +6,7 @@
 
 pub mod compare;
 pub mod damage;
+pub mod differ;
 pub mod load;
 pub mod rng;
 pub mod servers;

@@ -10,7 +10,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 use ringkeeper_bench::{
-    compare, damage,
+    compare, damage, differ,
     load::{
         self, Plan, Workload,
         report::{self, Target},
@@ -41,6 +41,8 @@ enum Action {
     Damage(DamageArguments),
     /// Compares servers under load, in memory and in restart time, and writes a report.
     Compare(CompareArguments),
+    /// Sends the same random requests to two servers and reports where their answers differ.
+    Differ(DifferArguments),
     /// Starts a server on a free port, runs a program with its address, and stops the server.
     WithServer(WithServerArguments),
 }
@@ -141,6 +143,22 @@ struct CompareArguments {
 }
 
 #[derive(Debug, Args)]
+struct DifferArguments {
+    /// The servers: apache, ringkeeper, or paths to ringkeeper binaries.
+    #[arg(long, num_args = 2, default_values = ["apache", "ringkeeper"])]
+    servers: Vec<String>,
+    /// Runs, each on fresh servers.
+    #[arg(long, default_value_t = 10)]
+    runs: u64,
+    /// Requests in each run.
+    #[arg(long, default_value_t = 3000)]
+    acts: usize,
+    /// Seed of the first run; the next ones count up.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+#[derive(Debug, Args)]
 struct WithServerArguments {
     /// apache, ringkeeper, or a path to a ringkeeper binary.
     #[arg(long, default_value = "ringkeeper")]
@@ -157,6 +175,7 @@ fn main() -> ExitCode {
         Action::Torture(arguments) => torture_server(&arguments),
         Action::Damage(arguments) => damage_server(&arguments),
         Action::Compare(arguments) => compare_servers(&arguments),
+        Action::Differ(arguments) => differ_servers(&arguments),
         Action::WithServer(arguments) => with_server(&arguments),
     };
     match outcome {
@@ -250,6 +269,20 @@ fn compare_servers(arguments: &CompareArguments) -> Result<ExitCode, Failure> {
     say(&format!("report: {}", options.report_dir.join("report.md").display()));
     say(&format!("compare: {loads} passed, {} failed", u8::from(errors != 0)));
     Ok(if errors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn differ_servers(arguments: &DifferArguments) -> Result<ExitCode, Failure> {
+    let (left, right) =
+        (Product::find(&arguments.servers[0])?, Product::find(&arguments.servers[1])?);
+    let mut failed = 0;
+    for seed in arguments.seed..arguments.seed + arguments.runs {
+        if let Some(difference) = differ::run([&left, &right], arguments.acts, seed)? {
+            failed += 1;
+            say(&format!("{difference}\n"));
+        }
+    }
+    say(&format!("differ: {} runs passed, {failed} failed", arguments.runs - failed));
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn clock_seed() -> u64 {

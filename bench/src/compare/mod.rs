@@ -1,5 +1,6 @@
 //! Ringkeeper beside Apache ZooKeeper: both on the same machine and disk, in the same run, in
-//! turns. Throughput and latency under a few loads, memory of many znodes, and how long a restart takes.
+//! turns. Throughput and latency under a few loads, memory of many znodes, and how long a restart
+//! takes.
 
 mod plot;
 mod report;
