@@ -319,3 +319,40 @@ fn every_document_is_listed() {
     }
     report(&offenders);
 }
+
+/// Names in the text that stand for what is in the code: between backticks, outside of blocks.
+fn named_symbols(text: &str) -> Vec<&str> {
+    let prose = text.split("```").step_by(2);
+    let symbols = prose.flat_map(|part| part.split('`').skip(1).step_by(2));
+    symbols.filter(|symbol| symbol.contains(char::is_alphanumeric)).collect()
+}
+
+#[test]
+fn documents_name_what_exists() {
+    let mut code = String::new();
+    for (path, text) in sources() {
+        code.push_str(&path);
+        code.push_str(&text);
+    }
+    let mut offenders = Vec::new();
+    for document in ["docs/architecture.md", "docs/glossary.md", "CONTRIBUTING.md"] {
+        let Ok(text) = fs::read_to_string(root().join(document)) else { continue };
+        for symbol in named_symbols(&text) {
+            let is_path = symbol.contains('/') && !symbol.contains(' ');
+            let exists = if is_path {
+                let places = ["", "engine/src", "server/src"];
+                places.iter().any(|place| root().join(place).join(symbol).exists())
+            } else {
+                let is_word = |character: char| character.is_alphanumeric() || character == '_';
+                symbol
+                    .split(|character| !is_word(character))
+                    .filter(|word| word.len() > 3)
+                    .all(|word| code.contains(word))
+            };
+            if !exists {
+                offenders.push(format!("{document}: `{symbol}` is not in the code"));
+            }
+        }
+    }
+    report(&offenders);
+}
