@@ -29,6 +29,7 @@ use self::{
 };
 use crate::{
     clock::Clock,
+    config::Config,
     disk::snapshot_writer::SnapshotDirectory,
     mailbox::{Received, Receiver, Sender},
     messages::{ArchivistAnswer, ArchivistQuestion, SnapshotDone, ToArchivist, ToReplica},
@@ -52,6 +53,18 @@ pub(crate) struct ArchivistSettings {
     pub(crate) container_max_per_minute: u32,
     /// Containers that never had a child go after this long; 0: never.
     pub(crate) container_max_never_used_ms: u64,
+}
+
+impl ArchivistSettings {
+    /// What `config` says about the archivist.
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            snap_count: config.snap_count,
+            container_check_interval_ms: config.container_check_interval_ms,
+            container_max_per_minute: config.container_max_per_minute,
+            container_max_never_used_ms: config.container_max_never_used_ms,
+        }
+    }
 }
 
 /// What the archivist starts with.

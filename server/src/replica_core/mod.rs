@@ -26,7 +26,7 @@ use ringkeeper_engine::{
     batch::{Batch, Commands},
     ids::{Instant, LogPos, Owner, SessionId, Slot, Xid},
     limits::BATCH_BYTES_TARGET,
-    replica::{Input, Output, ReadId, Replica, ReplicaConfig},
+    replica::{self, Input, Output, ReadId, Replica, ReplicaConfig, Voter},
     state::command::{Command, Committed, Op, encode},
     storage::{AppendKind, recovery::Recovered},
 };
@@ -37,6 +37,7 @@ use self::{
 };
 use crate::{
     clock::{self, Clock},
+    config::Config,
     disk::log_writer::{LogEvent, LogQueue, LogWriter},
     fatal::{FatalReason, fatal},
     mailbox::{Receiver, Sender},
@@ -49,6 +50,9 @@ const WAITING_BYTES_MAX: usize = 64 * BATCH_BYTES_TARGET;
 
 /// Messages that wait for room in one receiver's mailbox from which on none is taken in.
 const OUTBOX_MAX: usize = 1024;
+
+/// Batches on their way to the disk at a time. The next one gathers meanwhile.
+const APPENDS_IN_FLIGHT_MAX: usize = 1;
 
 /// Messages that one turn takes in.
 const TURN_MESSAGES_MAX: usize = 256;
@@ -69,6 +73,24 @@ pub(crate) struct ReplicaSettings {
     /// So many bytes of log after a snapshot, the next is asked for; `None`: only the archivist's
     /// count of commands decides.
     pub(crate) snap_log_bytes: Option<u64>,
+}
+
+impl ReplicaSettings {
+    /// What `config` says about the replica `own`, which is the only voter. Shards report whom they
+    /// have heard of every `report_ms`.
+    pub(crate) fn standalone(config: &Config, own: Voter, report_ms: u64) -> Self {
+        Self {
+            replica: ReplicaConfig {
+                own,
+                config: replica::Config::new(vec![own]),
+                appends_in_flight_max: APPENDS_IN_FLIGHT_MAX,
+                tick_ms: u64::from(config.tick_time_ms),
+                report_ms,
+            },
+            slow_flush_ms: config.slow_flush_ms,
+            snap_log_bytes: config.snap_log_bytes,
+        }
+    }
 }
 
 /// Where what is decided goes.

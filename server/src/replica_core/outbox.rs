@@ -88,3 +88,50 @@ impl<T: 'static> Outbox<T> {
         self.signal.raise();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use glommio::LocalExecutorBuilder;
+
+    use super::*;
+    use crate::mailbox::mailbox;
+
+    #[test]
+    fn a_slow_receiver_gets_everything_in_order_and_nobody_waits() {
+        let executor = LocalExecutorBuilder::default().spawn(|| async {
+            let signal = Rc::new(Signal::default());
+            let (sender, receiver) = mailbox(2, "test");
+            let outbox = Outbox::new(sender, signal.clone());
+            for number in 0..10 {
+                outbox.post(number);
+            }
+            assert!(outbox.len() >= 7, "two fit into the mailbox, one may be on its way");
+            let mut received = Vec::new();
+            for _ in 0..10 {
+                received.push(receiver.recv().await);
+            }
+            glommio::executor().yield_now().await;
+            assert!(signal.take(), "it has caught up");
+            outbox.post(10);
+            assert_eq!(receiver.try_recv(), Some(10), "without a detour again");
+            assert_eq!(received, (0..10).map(Some).collect::<Vec<_>>());
+        });
+        executor.expect("an executor").join().expect("no panic");
+    }
+
+    #[test]
+    fn a_receiver_that_is_gone_needs_nothing() {
+        let executor = LocalExecutorBuilder::default().spawn(|| async {
+            let (sender, receiver) = mailbox(1, "test");
+            let outbox = Outbox::new(sender, Rc::default());
+            outbox.post(1);
+            outbox.post(2);
+            outbox.post(3);
+            drop(receiver);
+            glommio::executor().yield_now().await;
+            outbox.post(4);
+            assert_eq!(outbox.len(), 0);
+        });
+        executor.expect("an executor").join().expect("no panic");
+    }
+}
