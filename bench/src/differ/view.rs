@@ -1,5 +1,5 @@
-//! Answers as they can be compared: zxids counted from the start of the run, times left out, session
-//! ids by the client that has them.
+//! Answers as they can be compared: zxids counted from the start of the run, times left out,
+//! session ids by the client that has them.
 
 use std::collections::BTreeMap;
 

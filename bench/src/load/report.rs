@@ -125,3 +125,24 @@ fn row(text: &mut String, cells: &[String; 7]) {
     }
     text.push('\n');
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_shows_medians_and_ratios_to_the_first() {
+        let line = |server: &str, ops: f64, p99_us: f64| Line {
+            server: server.into(),
+            ops_per_second: [ops, ops / 2.0, ops * 2.0],
+            p50_us: 10.0,
+            p99_us,
+            errors: 0,
+        };
+        let lines = vec![line("one", 100.0, 30.0), line("two", 250.0, 10.0)];
+        let table = Comparison { title: "set".into(), rounds: 3, lines }.table();
+        let last = table.lines().last().unwrap_or_default();
+        let cells: Vec<&str> = last.split_whitespace().collect();
+        assert_eq!(cells, ["two/one", "2.50x", "1.00x", "0.33x"]);
+    }
+}

@@ -93,3 +93,33 @@ impl Creates {
         self.folder_is_made = false;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_xid_and_counter_change() {
+        let mut template = Template::create("/a/n", b"value");
+        let mut first = Vec::new();
+        template.append(1, 42, &mut first);
+        let path = "/a/n0000000042";
+        let body = records::create(path, Some(b"value"), &Acl::open(), 0);
+        let payload = Writer::new().int(1).int(op::CREATE).raw(&body).into_bytes();
+        assert_eq!(&first[4..], payload);
+        assert_eq!(&first[..4], length(payload.len()).to_be_bytes());
+    }
+
+    #[test]
+    fn a_folder_comes_before_its_first_znode() {
+        let mut creates = Creates::new("/r", b"");
+        let mut sent = Vec::new();
+        (0..FOLDER_ZNODES + 3).for_each(|_| creates.append(1, &mut sent));
+        let text = String::from_utf8_lossy(&sent);
+        let at = |path: &str| text.find(path).expect("a path that was sent");
+        assert!(at("/r/d0000000000") < at("/r/d0000000000/n0000000000"));
+        assert!(at("/r/d0000000000/n0000000999") < at("/r/d0000000001"));
+        assert!(at("/r/d0000000001") < at("/r/d0000000001/n0000001000"));
+        assert_eq!(creates.asked(), FOLDER_ZNODES + 1);
+    }
+}

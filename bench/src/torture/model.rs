@@ -381,3 +381,86 @@ impl Node {
         ledger.bind_time(self.modified, stat.mtime).map_err(|cause| format!("mtime: {cause}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stat(zxids: [i64; 3], version: i32) -> Stat {
+        let [czxid, mzxid, pzxid] = zxids;
+        Stat { czxid, mzxid, pzxid, version, data_length: 1, ctime: 1, mtime: 2, ..Stat::default() }
+    }
+
+    /// A lane that created its root and one znode, and set it twice; the second set is in doubt.
+    fn story() -> (Model, Ledger, Seen) {
+        let mut model = Model::with_root("/t/l00");
+        let create =
+            Step::Create { path: "/t/l00/a".into(), data: b"0".to_vec(), flags: flags::PERSISTENT };
+        let set =
+            |data: &[u8]| Step::Set { path: "/t/l00/a".into(), data: data.into(), version: -1 };
+        let mut ledger = Ledger::default();
+        model.apply(1, &create, 7);
+        ledger.bind(1, 10).expect("the first");
+        model.apply(2, &set(b"1"), 7);
+        ledger.bind(2, 11).expect("the next");
+        model.apply(3, &set(b"2"), 7);
+        let root =
+            Stat { cversion: 1, num_children: 1, data_length: 0, mtime: 1, ..stat([5, 5, 10], 0) };
+        let mut seen = Seen::new();
+        seen.insert("/t/l00".into(), (Some(Vec::new()), root));
+        seen.insert("/t/l00/a".into(), (Some(b"2".to_vec()), stat([10, 12, 10], 2)));
+        (model, ledger, seen)
+    }
+
+    #[test]
+    fn learns_the_zxid_of_a_write_that_was_not_acknowledged() {
+        let (model, ledger, seen) = story();
+        let learned = model.matches(&seen, &ledger).expect("what is due");
+        assert_eq!(learned.zxids.get(&3), Some(&12));
+    }
+
+    #[test]
+    fn sees_every_kind_of_loss() {
+        let (model, ledger, seen) = story();
+        let check = |what: &str, change: fn(&mut Stat), due: &str| {
+            let mut seen = seen.clone();
+            change(&mut seen.get_mut("/t/l00/a").expect("it is there").1);
+            let cause = model.matches(&seen, &ledger).err().unwrap_or_default();
+            assert!(cause.contains(due), "{what}: {cause:?}");
+        };
+        check("applied twice", |stat| stat.version = 3, "version");
+        check("zxid from the past", |stat| stat.mzxid = 9, "out of order");
+        check("created again", |stat| stat.czxid = 12, "czxid");
+        check("another owner", |stat| stat.ephemeral_owner = 7, "ephemeralOwner");
+        let mut shorter = seen.clone();
+        shorter.remove("/t/l00/a");
+        assert!(model.matches(&shorter, &ledger).is_err_and(|cause| cause.contains("is gone")));
+        let mut longer = seen.clone();
+        longer.insert("/t/l00/b".into(), (None, Stat::default()));
+        assert!(
+            model.matches(&longer, &ledger).is_err_and(|cause| cause.contains("should not be"))
+        );
+    }
+
+    #[test]
+    fn a_failed_multi_leaves_no_trace() {
+        let (mut model, _, _) = story();
+        let before = format!("{model:?}");
+        let outcome = model.apply(
+            4,
+            &Step::Multi(vec![
+                Step::Create {
+                    path: "/t/l00/q-".into(),
+                    data: Vec::new(),
+                    flags: flags::SEQUENTIAL,
+                },
+                Step::Check { path: "/t/l00/a".into(), version: 9 },
+                Step::Delete { path: "/t/l00/a".into(), version: -1 },
+            ]),
+            7,
+        );
+        let codes = [code::OK, code::BAD_VERSION, code::RUNTIME_INCONSISTENCY];
+        assert_eq!(outcome, Outcome::Multi(codes.map(Outcome::Error).to_vec()));
+        assert_eq!(format!("{model:?}"), before);
+    }
+}
