@@ -70,6 +70,7 @@ const DEPENDENCIES: &[(&str, &[&str])] = &[
             "getrandom",
             "glommio",
             "hdrhistogram",
+            "io-uring",
             "memmap2",
             "mimalloc",
             "rustix",

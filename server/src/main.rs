@@ -19,6 +19,25 @@ mod prepare;
 mod replica_core;
 mod shard_core;
 mod sync;
+mod trace;
 mod watchdog;
 
-fn main() {}
+use crate::{cli::Command, exit_code::ExitCode};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() {
+    let ended = match cli::parse() {
+        Command::Serve(arguments) => {
+            trace::start(arguments.trace_format());
+            prepare::prepare(arguments).map(drop)
+        }
+        Command::ConfigKeys => {
+            prepare::print_keys();
+            Ok(())
+        }
+        Command::Inspect(_) | Command::Repair(_) => Err(ExitCode::Unexpected),
+    };
+    ended.err().unwrap_or(ExitCode::Done).exit()
+}

@@ -4,11 +4,11 @@
 //! `Facts` are what was seen, `assess` is a pure function over them, so every machine can be
 //! tested on this one.
 
-use std::{fs, io, thread};
+use std::{fs, io};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::cores::{self, CorePlan, Role};
+use crate::cores::{self, CorePlan};
 
 /// What this server wants from the machine.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -44,7 +44,7 @@ pub(crate) struct Facts {
     pub(crate) kernel: Option<(u32, u32)>,
     /// `kernel.io_uring_disabled`; `None` on kernels without it.
     pub(crate) io_uring_disabled: Option<u32>,
-    /// What became of the attempt to start an executor.
+    /// What became of the attempt to make a ring.
     pub(crate) io_uring: Probe,
     /// `ulimit -l`; `None` for unlimited.
     pub(crate) locked_bytes_max: Option<u64>,
@@ -278,19 +278,19 @@ fn memory_max() -> Option<u64> {
     lowest
 }
 
-/// Starts the smallest executor there is, on a thread of its own, and lets it go.
+/// Makes a small ring and asks it what it can do. Not by glommio, which panics where this says no.
 fn probe() -> Probe {
-    let attempt = || match cores::executor("probe", None, Role::Shard).make() {
-        Ok(_) => Probe::Works,
-        Err(glommio::GlommioError::IoError(error)) => match error.kind() {
+    let attempt = io_uring::IoUring::new(8)
+        .and_then(|ring| ring.submitter().register_probe(&mut io_uring::Probe::new()));
+    match attempt {
+        Ok(()) => Probe::Works,
+        Err(error) => match error.kind() {
             io::ErrorKind::PermissionDenied => Probe::Forbidden,
             io::ErrorKind::Unsupported => Probe::Missing,
             io::ErrorKind::OutOfMemory => Probe::NoMemory,
             _ => Probe::Failed(error.to_string()),
         },
-        Err(error) => Probe::Failed(error.to_string()),
-    };
-    thread::spawn(attempt).join().unwrap_or_else(|_| Probe::Failed("it panicked".to_owned()))
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,199 @@
+//! The real binary at its start and its end: what it says about a configuration, a data directory
+//! and a machine that it cannot use, and how it stops.
+#![expect(clippy::unwrap_used, reason = "helpers of a test: a panic is the report")]
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output, Stdio},
+    time::Duration,
+};
+
+use expect_test::{Expect, expect};
+use rustix::process::{Pid, Signal, kill_process};
+
+fn ringkeeper(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ringkeeper"));
+    command.args(arguments).env_remove("RUST_LOG").env_remove("ZOO_DATADIR_AUTOCREATE_DISABLE");
+    command
+}
+
+/// A directory on a real disk: the system's own may be in memory.
+fn directory() -> tempfile::TempDir {
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// Runs a command that ends by itself, and fails the test if it does not.
+fn run(command: &mut Command) -> Output {
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let pid = Pid::from_child(&child);
+    let (done, is_done) = std::sync::mpsc::channel::<()>();
+    let guard = std::thread::spawn(move || {
+        if is_done.recv_timeout(Duration::from_secs(20)).is_err() {
+            kill_process(pid, Signal::KILL).ok();
+        }
+    });
+    let output = child.wait_with_output().unwrap();
+    done.send(()).ok();
+    guard.join().unwrap();
+    output
+}
+
+/// What a run says and ends with: level and words of each trace line that is more than
+/// information, without the time and the directory's name.
+fn told(output: &Output, dir: &Path) -> String {
+    let mut out = String::new();
+    for line in String::from_utf8_lossy(&output.stderr).lines() {
+        let words = line.split_once("Z ").map_or(line, |(_, words)| words).trim_start();
+        if !words.starts_with("INFO") {
+            out.push_str(&words.replace(text(dir), "DIR"));
+            out.push('\n');
+        }
+    }
+    wrapped(&format!("{out}exit {}\n", output.status.code().unwrap()))
+}
+
+/// Breaks long lines, with the rest indented.
+fn wrapped(text: &str) -> String {
+    let mut out = String::new();
+    for line in text.lines() {
+        let mut column = 0;
+        for (index, word) in line.split(' ').enumerate() {
+            if index > 0 && column + word.len() > 72 {
+                out.push_str("\n ");
+                column = 1;
+            }
+            if index > 0 {
+                out.push(' ');
+            }
+            out.push_str(word);
+            column += word.len() + 1;
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// What `serve` with this file says, with the directory's name taken out.
+fn check_file(file: &str, expected: &Expect) {
+    let dir = directory();
+    let path = dir.path().join("zoo.cfg");
+    fs::write(&path, file.replace("DIR", text(dir.path()))).unwrap();
+    let output = run(&mut ringkeeper(&["serve", "--check", text(&path)]));
+    expected.assert_eq(&told(&output, dir.path()));
+}
+
+#[test]
+fn a_sample_file_is_fine() {
+    check_file(
+        "tickTime=2000\ninitLimit=10\nsyncLimit=5\ndataDir=DIR\nclientPort=2181\n",
+        &expect![[r#"
+            exit 0
+        "#]],
+    );
+}
+
+#[test]
+fn a_wrong_value_ends_the_start() {
+    check_file(
+        "dataDir=DIR\nclientPort=port\n",
+        &expect![[r#"
+            ERROR clientPort=port (line 2 of the configuration file): must be a
+              whole number from 0 to 65535
+            exit 2
+        "#]],
+    );
+    check_file(
+        "dataDir=DIR\nclientPort=2181\ntickTime=\\u00\n",
+        &expect![[r#"
+            ERROR DIR/zoo.cfg: line 3: \u must be followed by four hexadecimal
+              digits
+            exit 2
+        "#]],
+    );
+    check_file(
+        "clientPort=2181\n",
+        &expect![[r#"
+            ERROR dataDir is not set: set it in the configuration file, or give
+              --data-dir
+            exit 2
+        "#]],
+    );
+    check_file(
+        "dataDir=DIR\nserver.1=a:1:2\nserver.2=b:1:2\nclientPort=2181\n",
+        &expect![[r#"
+            ERROR the configuration describes an ensemble (2 server.N lines): this
+              version runs as a single server, ensembles come with a later one; keep
+              one server.N line, of a participant, or none
+            exit 2
+        "#]],
+    );
+}
+
+#[test]
+fn each_kind_of_warning_is_one_line() {
+    check_file(
+        "dataDir=DIR\nclientPort=2181\nticktime=5\ncolour=blue\nssl.clientAuth=none\n\
+         admin.serverPort=8080\njute.maxbuffer=4194304\n",
+        &expect![[r#"
+            WARN not honoured yet: admin.serverPort (the HTTP admin server),
+              ssl.clientAuth (TLS)
+            WARN unknown keys, ignored: ticktime (did you mean tickTime?), colour
+            WARN ignored here, as ZooKeeper does: jute.maxbuffer (write
+              -Djute.maxbuffer=4194304)
+            exit 0
+        "#]],
+    );
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let output = run(&mut ringkeeper(&["serve", "/nowhere/zoo.cfg"]));
+    expect![[r#"
+        ERROR cannot read DIR/zoo.cfg: No such file or directory (os error 2)
+        exit 2
+    "#]]
+    .assert_eq(&told(&output, Path::new("/nowhere")));
+}
+
+#[test]
+fn traces_may_be_json() {
+    let output = run(&mut ringkeeper(&["serve", "--log-format", "json", "/nowhere/zoo.cfg"]));
+    let line = String::from_utf8(output.stderr).unwrap();
+    let line: serde_json::Value = serde_json::from_str(line.lines().next().unwrap()).unwrap();
+    assert_eq!(line["level"], "ERROR");
+    assert!(line["message"].as_str().unwrap().starts_with("cannot read /nowhere/zoo.cfg"));
+}
+
+#[test]
+fn help_and_lists_are_printed() {
+    let help = run(&mut ringkeeper(&["serve", "--help"]));
+    let help = String::from_utf8(help.stdout).unwrap();
+    for part in ["Examples:", "What wins:", "Exit codes:\n   0  ended as asked"] {
+        assert!(help.contains(part), "{part}: {help}");
+    }
+    let keys = run(&mut ringkeeper(&["config-keys"]));
+    assert_eq!(keys.status.code(), Some(0));
+    assert!(String::from_utf8(keys.stdout).unwrap().contains("\ntickTime "));
+    assert_eq!(run(&mut ringkeeper(&[])).status.code(), Some(2));
+    assert_eq!(run(&mut ringkeeper(&["serve", "--colour"])).status.code(), Some(2));
+}
+
+#[test]
+fn too_little_locked_memory_is_named() {
+    let dir = directory();
+    let script = "ulimit -l 64; exec \"$0\" serve --data-dir \"$1\" --listen 127.0.0.1:0 --cores 1";
+    let mut command = Command::new("sh");
+    command.args(["-c", script, env!("CARGO_BIN_EXE_ringkeeper"), text(dir.path())]);
+    expect![[r#"
+        ERROR `ulimit -l` is 64 KiB: at least 512 are needed (systemd:
+          LimitMEMLOCK=infinity; Docker: --ulimit memlock=-1; else
+          /etc/security/limits.conf)
+        exit 6
+    "#]]
+    .assert_eq(&told(&run(&mut command), dir.path()));
+}
