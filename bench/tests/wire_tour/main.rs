@@ -3,6 +3,7 @@
 //! ringkeeper-bench --test wire_tour` runs the same cases against it.
 
 mod acl;
+mod limits;
 mod malformed;
 mod multi;
 mod sessions;
@@ -100,5 +101,12 @@ fn main() -> std::process::ExitCode {
         words::watches_are_listed_by_session_and_by_path,
         words::envi_and_hash_answer,
         words::only_listed_words_are_answered,
+        limits::the_longest_request_is_a_setting,
+        limits::all_connections_together_have_a_limit,
+        limits::a_thousand_watchers_are_told,
+        limits::long_lists_of_children_are_sent_whole,
+        limits::a_resumed_session_has_its_new_timeout,
+        limits::containers_may_be_reaped_unused,
+        limits::soft_quotas_only_warn,
     ])
 }
