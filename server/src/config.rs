@@ -120,8 +120,6 @@ pub(crate) struct Config {
     pub(crate) snap_log_bytes: Option<u64>,
     /// `fsync.warningthresholdms`: a slower flush is traced as a warning.
     pub(crate) slow_flush_ms: u64,
-    /// `digest.enabled`: keep a digest of the tree.
-    pub(crate) tree_digest: bool,
     /// `--segment-mib` in bytes: length of one log segment.
     pub(crate) segment_bytes: u64,
 
@@ -171,7 +169,6 @@ impl Config {
             snap_count: 100_000,
             snap_log_bytes: Some(4 << 30),
             slow_flush_ms: 1000,
-            tree_digest: true,
             segment_bytes: SEGMENT_BYTES_DEFAULT,
             cores: CoreRequest::default(),
             trace_format: TraceFormat::Text,

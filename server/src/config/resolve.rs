@@ -168,7 +168,6 @@ fn storage(
     let kib = settings.number("snapSizeLimitInKb", i64::from(i32::MIN)..=1 << 40)?;
     config.snap_log_bytes = (kib > 0).then(|| to_u64(kib) << 10);
     config.slow_flush_ms = to_u64(settings.number("fsync.warningthresholdms", 0..=86_400_000)?);
-    config.tree_digest = settings.boolean("digest.enabled")?;
     if let Some(mib) = around.flags.segment_mib {
         config.segment_bytes = mib << 20;
     }
