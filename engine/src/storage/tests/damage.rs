@@ -53,7 +53,7 @@ fn harm() -> impl Strategy<Value = Harm> {
 
 /// Maps a number to a file and a place in it.
 fn locate(files: &Files, place: usize) -> (u32, usize) {
-    let mut place = place % files.values().map(Vec::len).sum::<usize>();
+    let mut place = place % files.values().map(Vec::len).sum::<usize>().max(1);
     for (number, bytes) in files {
         if place < bytes.len() {
             return (*number, place);
@@ -102,10 +102,11 @@ fn apply(harm: &Harm, files: &mut Files) {
         Harm::Copy { from, to } => {
             let (from_number, from) = locate(files, from);
             let (to_number, to) = locate(files, to);
-            let from = block(from);
-            let source = files[&from_number][from..from + BLOCK_BYTES].to_vec();
-            let to = block(to);
-            files.get_mut(&to_number).unwrap()[to..to + BLOCK_BYTES].copy_from_slice(&source);
+            let block_of =
+                |bytes: &[u8]| bytes[block(from)..].iter().copied().take(BLOCK_BYTES).collect();
+            let source: Vec<u8> = block_of(&files[&from_number]);
+            let target = files.get_mut(&to_number).unwrap()[block(to)..].iter_mut();
+            target.zip(source).for_each(|(target, source)| *target = source);
         }
         Harm::CopyFile { from, to } => {
             let (from, _) = locate(files, from);

@@ -105,6 +105,14 @@ impl Log {
         self.appended = outcome.recovered.appended;
         self.pending.clear();
         self.in_flight = None;
+        // Segments that were never used may hold a first write that was cut short: they begin a
+        // new life, or its records could come alive behind the next ones.
+        let unused: Vec<u32> = self.files.keys().copied().collect();
+        for number in
+            unused.into_iter().filter(|number| outcome.continuation.end.segment() < *number)
+        {
+            self.begin_life(number);
+        }
         self.start();
         self
     }
@@ -235,16 +243,20 @@ impl Log {
 
     pub(super) fn prepare(&mut self) {
         self.prepared += 1;
+        self.files.insert(self.prepared, self.stale.clone());
+        self.begin_life(self.prepared);
+    }
+
+    fn begin_life(&mut self, number: u32) {
         self.generation += 1;
-        let mut bytes = self.stale.clone();
         let header = SegmentHeader {
             owner: OWNER,
             generation: self.generation,
-            number: self.prepared,
+            number,
             block_count: self.segment_blocks,
         };
+        let bytes = self.files.get_mut(&number).expect("its file is there");
         bytes[..BLOCK_BYTES].copy_from_slice(&header.encode());
-        self.files.insert(self.prepared, bytes);
     }
 
     fn generation_of(&self, number: u32) -> u64 {
