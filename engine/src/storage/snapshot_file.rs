@@ -202,6 +202,8 @@ impl core::fmt::Debug for Decoder {
 pub struct Chunk<'a> {
     /// Its bytes.
     pub bytes: &'a [u8],
+    /// Where they start in the buffer.
+    pub start: usize,
     /// How much of the buffer its frame takes.
     pub frame_bytes: usize,
 }
@@ -257,7 +259,7 @@ impl Decoder {
         let is_sound =
             magic == CHUNK_MAGIC && found_number == number && checksum(number, bytes) == expected;
         let frame_bytes = (CHUNK_HEADER_BYTES + chunk_bytes).next_multiple_of(BLOCK_BYTES);
-        is_sound.then_some(Chunk { bytes, frame_bytes })
+        is_sound.then_some(Chunk { bytes, start: CHUNK_HEADER_BYTES, frame_bytes })
     }
 }
 

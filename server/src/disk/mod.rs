@@ -6,10 +6,20 @@
 //! snapshots through [`snapshot_writer::SnapshotDirectory`]; a thread of its own prepares, recycles
 //! and trims segments ([`segments`]).
 
+mod checks;
+mod direct;
 pub(crate) mod log_writer;
+mod names;
 pub(crate) mod open;
+mod pool;
+mod recover;
+mod scan;
 pub(crate) mod segments;
+mod snapshot_reader;
 pub(crate) mod snapshot_writer;
+mod superblocks;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 
@@ -36,6 +46,8 @@ pub(crate) struct DiskConfig {
     pub(crate) segments_ready: usize,
     /// Whether a directory in memory (tmpfs) is accepted, which a reboot loses.
     pub(crate) allow_volatile: bool,
+    /// A slower flush of the log is traced as a warning.
+    pub(crate) slow_flush_ms: u64,
     /// Bytes per second that preparing segments and writing snapshots may take from the disk.
     pub(crate) background_bytes_per_second: u64,
 }
@@ -52,6 +64,7 @@ impl DiskConfig {
             command_bytes_max: config.jute_maxbuffer_bytes.min(COMMAND_BYTES_MAX),
             segments_ready: 3,
             allow_volatile: config.allow_tmpfs,
+            slow_flush_ms: config.slow_flush_ms,
             background_bytes_per_second: 256 << 20,
         }
     }

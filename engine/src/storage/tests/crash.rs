@@ -64,7 +64,7 @@ proptest! {
 fn every_prefix_and_every_single_block_of_a_group() {
     let mut clean = 0;
     let mut torn = 0;
-    for case in 0..32_u32 {
+    for case in 0..32_usize {
         let mut log = Log::new(16, 2);
         log.append(100);
         log.flush();
@@ -75,7 +75,7 @@ fn every_prefix_and_every_single_block_of_a_group() {
         let (_, before) = log.in_flight.as_ref().unwrap();
         let blocks = before.len() / BLOCK_BYTES;
         let reached: Vec<bool> = (0..blocks)
-            .map(|block| if case < 16 { (block as u32) < case } else { block as u32 == case - 16 })
+            .map(|block| if case < 16 { block < case } else { block == case - 16 })
             .collect();
         crash(&mut log, &reached);
         let outcome = recover(&log.files, log.options(Base::default())).unwrap();

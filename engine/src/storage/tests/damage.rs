@@ -146,7 +146,7 @@ fn build(seed: usize) -> (Log, Base) {
             log.recycle(1);
             log.prepare();
         }
-        if step == 15 && seed % 3 != 0 {
+        if step == 15 && !seed.is_multiple_of(3) {
             log.start();
         }
     }
@@ -155,7 +155,7 @@ fn build(seed: usize) -> (Log, Base) {
         let first = first_needed(&log, base.slot);
         log.trim(first);
     }
-    if seed % 4 != 0 {
+    if !seed.is_multiple_of(4) {
         log.prepare();
     }
     log.witness();
@@ -170,8 +170,8 @@ fn first_needed(log: &Log, slot: Slot) -> u32 {
     }
     let starts_in_time = |base: Base| base.slot <= slot;
     let segments = recovery.segments().iter();
-    let in_time = segments.filter(|s| s.seal.is_some_and(|seal| starts_in_time(seal.base)));
-    in_time.last().unwrap().number
+    let mut in_time = segments.filter(|s| s.seal.is_some_and(|seal| starts_in_time(seal.base)));
+    in_time.next_back().unwrap().number
 }
 
 /// What the replica must get back.

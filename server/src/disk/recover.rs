@@ -1,0 +1,124 @@
+//! The newest State that the directory has: a snapshot that is whole, and the log behind it.
+
+use std::{collections::BTreeMap, fs, path::PathBuf, thread, time::Instant};
+
+use ringkeeper_engine::{
+    ids::Slot,
+    storage::{
+        Base,
+        recovery::{Options, Outcome},
+        snapshot_file::{SnapshotDamage, SnapshotMeta},
+        standalone::Owner,
+        superblock::Superblock,
+    },
+};
+
+use super::{
+    DiskConfig,
+    open::{LoadSnapshot, OpenError},
+    scan::{ScanError, scan},
+    snapshot_reader::{SnapshotError, SnapshotFile},
+};
+
+/// What a directory has.
+#[derive(Debug)]
+pub(super) struct Contents {
+    pub(super) superblock: Superblock,
+    pub(super) segments: BTreeMap<u32, PathBuf>,
+    pub(super) snapshots: BTreeMap<Slot, PathBuf>,
+    pub(super) atomic_bytes: usize,
+}
+
+/// A recovered directory.
+pub(super) struct Recovery<S> {
+    pub(super) outcome: Outcome,
+    pub(super) snapshot: Option<(SnapshotMeta, S)>,
+    /// Snapshots that are kept, oldest first.
+    pub(super) snapshots: Vec<Slot>,
+}
+
+/// Tries the snapshots from the newest on: the log reaches back to the older of two, so a rotten
+/// newest one costs nothing but time.
+pub(super) fn recover<L: LoadSnapshot>(
+    config: &DiskConfig,
+    contents: &Contents,
+) -> Result<Recovery<L::State>, OpenError> {
+    let mut rotten = Vec::new();
+    for (slot, path) in contents.snapshots.iter().rev() {
+        let attempt = SnapshotFile::open(path, *slot)
+            .and_then(|file| check_owner(&contents.superblock.owner, file))
+            .and_then(|file| with_snapshot::<L>(contents, &file));
+        match attempt {
+            Ok((outcome, snapshot)) => {
+                let kept = contents.snapshots.range(..=slot).map(|(slot, _)| *slot).collect();
+                let outcome = outcome.map_err(|error| scan_error(config, error))?;
+                set_aside(&rotten);
+                return Ok(Recovery { outcome, snapshot: Some(snapshot), snapshots: kept });
+            }
+            Err(error) => {
+                tracing::error!(%error, path = %path.display(), "a snapshot cannot be used");
+                rotten.push(path);
+            }
+        }
+    }
+    let outcome = scan(&contents.segments, contents.options(Base::default()), &mut |_| {})
+        .map_err(|error| scan_error(config, error))?;
+    set_aside(&rotten);
+    Ok(Recovery { outcome, snapshot: None, snapshots: Vec::new() })
+}
+
+type WithSnapshot<S> = (Result<Outcome, ScanError>, (SnapshotMeta, S));
+
+/// Loads the snapshot and reads the log at the same time.
+fn with_snapshot<L: LoadSnapshot>(
+    contents: &Contents,
+    file: &SnapshotFile,
+) -> Result<WithSnapshot<L::State>, SnapshotError> {
+    let start = Instant::now();
+    let meta = file.trailer.meta;
+    let options = contents.options(meta.base);
+    thread::scope(|scope| {
+        let log = scope.spawn(move || scan(&contents.segments, options, &mut |_| {}));
+        let state = file.load::<L>();
+        let outcome = log.join().expect("a scan does not panic");
+        let state = state?;
+        let took_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(slot = meta.base.slot.0, znodes = meta.znode_count, took_ms, "loaded");
+        Ok((outcome, (meta, state)))
+    })
+}
+
+impl Contents {
+    fn options(&self, base: Base) -> Options {
+        Options {
+            owner: Some(self.superblock.owner),
+            base,
+            tail: self.superblock.tail,
+            promised: self.superblock.promised,
+            atomic_bytes: self.atomic_bytes,
+        }
+    }
+}
+
+fn check_owner(owner: &Owner, file: SnapshotFile) -> Result<SnapshotFile, SnapshotError> {
+    if file.trailer.owner == *owner { Ok(file) } else { Err(SnapshotDamage::Foreign.into()) }
+}
+
+/// Keeps snapshots that cannot be used out of the way, for whoever wants to look into them.
+fn set_aside(rotten: &[&PathBuf]) {
+    for path in rotten {
+        if let Err(error) = fs::rename(path, path.with_extension("damaged")) {
+            tracing::warn!(%error, path = %path.display(), "a rotten snapshot stays in place");
+        }
+    }
+}
+
+fn scan_error(config: &DiskConfig, error: ScanError) -> OpenError {
+    match error {
+        ScanError::Io { path, source } => OpenError::io("read", &path, source),
+        ScanError::Damage(damage) => {
+            let path = super::names::segment(&config.log_dir, damage.lsn.segment());
+            OpenError::Damage { path, damage, log_dir: config.log_dir.clone() }
+        }
+    }
+}
