@@ -119,6 +119,8 @@ impl Lane {
         // Without ephemerals, nothing in the tree tells whether a close at the end was applied.
         self.may_be_closed = self.pending.iter().any(|(_, step, _)| matches!(step, Step::Close));
         self.model = candidate;
+        // In the middle of a life: those that were applied have taken zxids that nobody was told.
+        self.hidden_zxids += self.pending.len();
         self.pending.clear();
         let nodes = self.model.nodes.values();
         self.ledger.forget(&nodes.chain(self.dying.iter().flat_map(|dying| dying.nodes.values())));
