@@ -481,3 +481,17 @@ fn without_anything_only_this_machine_is_served() {
     assert_eq!(config.listen, ["127.0.0.1:2181".parse().expect("an address")]);
     assert!(config.data_dir.ends_with("data"));
 }
+
+#[test]
+fn odd_numbers_that_zookeeper_takes() {
+    check(
+        "snapCount=1\nmaxClientCnxns=-1\nmaxCnxns=-1",
+        &[],
+        &expect![[r#"
+        maxClientCnxns=0 snapCount=2
+    "#]],
+    );
+    let file = format!("{MINIMAL}snapSizeLimitInKb=-1\nclientPortListenBacklog=7");
+    let (config, _) = parse(&file, &[], Flags::default()).expect("valid");
+    assert_eq!((config.snap_log_bytes, config.listen_backlog), (None, Some(7)));
+}
