@@ -2,81 +2,12 @@
 //! and a machine that it cannot use, and how it stops.
 #![expect(clippy::unwrap_used, reason = "helpers of a test: a panic is the report")]
 
-use std::{
-    fs,
-    path::Path,
-    process::{Command, Output, Stdio},
-    time::Duration,
-};
+mod process;
+
+use std::{fs, path::Path, process::Command};
 
 use expect_test::{Expect, expect};
-use rustix::process::{Pid, Signal, kill_process};
-
-fn ringkeeper(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ringkeeper"));
-    command.args(arguments).env_remove("RUST_LOG").env_remove("ZOO_DATADIR_AUTOCREATE_DISABLE");
-    command
-}
-
-/// A directory on a real disk: the system's own may be in memory.
-fn directory() -> tempfile::TempDir {
-    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
-
-/// Runs a command that ends by itself, and fails the test if it does not.
-fn run(command: &mut Command) -> Output {
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let pid = Pid::from_child(&child);
-    let (done, is_done) = std::sync::mpsc::channel::<()>();
-    let guard = std::thread::spawn(move || {
-        if is_done.recv_timeout(Duration::from_secs(20)).is_err() {
-            kill_process(pid, Signal::KILL).ok();
-        }
-    });
-    let output = child.wait_with_output().unwrap();
-    done.send(()).ok();
-    guard.join().unwrap();
-    output
-}
-
-/// What a run says and ends with: level and words of each trace line that is more than
-/// information, without the time and the directory's name.
-fn told(output: &Output, dir: &Path) -> String {
-    let mut out = String::new();
-    for line in String::from_utf8_lossy(&output.stderr).lines() {
-        let words = line.split_once("Z ").map_or(line, |(_, words)| words).trim_start();
-        if !words.starts_with("INFO") {
-            out.push_str(&words.replace(text(dir), "DIR"));
-            out.push('\n');
-        }
-    }
-    wrapped(&format!("{out}exit {}\n", output.status.code().unwrap()))
-}
-
-/// Breaks long lines, with the rest indented.
-fn wrapped(text: &str) -> String {
-    let mut out = String::new();
-    for line in text.lines() {
-        let mut column = 0;
-        for (index, word) in line.split(' ').enumerate() {
-            if index > 0 && column + word.len() > 72 {
-                out.push_str("\n ");
-                column = 1;
-            }
-            if index > 0 {
-                out.push(' ');
-            }
-            out.push_str(word);
-            column += word.len() + 1;
-        }
-        out.push('\n');
-    }
-    out
-}
+use process::{directory, ringkeeper, run, text, told};
 
 /// What `serve` with this file says, with the directory's name taken out.
 fn check_file(file: &str, expected: &Expect) {
