@@ -8,7 +8,7 @@ use std::{
 };
 
 use ringkeeper_engine::{
-    ids::ReplicaId,
+    ids::{Incarnation, ReplicaId},
     limits::BATCH_BYTES_TARGET,
     storage::{
         block::BLOCK_BYTES,
@@ -53,6 +53,8 @@ pub(crate) trait LoadSnapshot: Sized {
 pub(crate) struct Opened<S> {
     /// Keeps other processes out; hold it as long as anything else of this is used.
     pub(crate) lock: DirectoryLock,
+    /// Which life of the directory this is: who votes with it.
+    pub(crate) incarnation: Incarnation,
     /// For `Replica::recover`.
     pub(crate) recovered: Recovered,
     /// The State that `recovered.base` speaks of; `None`: start with the empty one.
@@ -264,7 +266,8 @@ pub(crate) fn open<L: LoadSnapshot>(config: &DiskConfig) -> Result<Opened<L::Sta
         "log recovered"
     );
     let snapshots = snapshot_directory;
-    Ok(Opened { lock, recovered, snapshot, log, segments, snapshots, segment_count })
+    let incarnation = Incarnation(superblock.owner.incarnation);
+    Ok(Opened { lock, incarnation, recovered, snapshot, log, segments, snapshots, segment_count })
 }
 
 fn check_sizes(config: &DiskConfig) -> Result<(), OpenError> {

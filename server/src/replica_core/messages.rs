@@ -76,9 +76,6 @@ impl ReplicaCore {
             LogEvent::Durable { bytes, flush_us, .. } => {
                 self.stats.flush_us.record(flush_us);
                 self.stats.log_bytes += bytes;
-                if flush_us / 1000 >= self.settings.slow_flush_ms {
-                    tracing::warn!(ms = flush_us / 1000, "slow flush of the log");
-                }
                 self.log_bytes += bytes;
                 if self.settings.snap_log_bytes.is_some_and(|max| self.log_bytes >= max) {
                     self.ask_snapshot();

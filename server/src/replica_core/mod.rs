@@ -68,8 +68,6 @@ const RING_PASS: Duration = Duration::from_micros(1);
 pub(crate) struct ReplicaSettings {
     /// What the engine must know.
     pub(crate) replica: ReplicaConfig,
-    /// A slower flush is traced as a warning.
-    pub(crate) slow_flush_ms: u64,
     /// So many bytes of log after a snapshot, the next is asked for; `None`: only the archivist's
     /// count of commands decides.
     pub(crate) snap_log_bytes: Option<u64>,
@@ -87,7 +85,6 @@ impl ReplicaSettings {
                 tick_ms: u64::from(config.tick_time_ms),
                 report_ms,
             },
-            slow_flush_ms: config.slow_flush_ms,
             snap_log_bytes: config.snap_log_bytes,
         }
     }
