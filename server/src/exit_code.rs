@@ -41,7 +41,7 @@ impl ExitCode {
 }
 
 /// Every code with what it says, for the help and for `docs/operations.md`.
-const MEANINGS: [(u8, &str); 13] = [
+const MEANINGS: [(u8, &str); 14] = [
     (ExitCode::Done as u8, "ended as asked (SIGTERM, SIGINT, or the command is done)"),
     (ExitCode::Unexpected as u8, "anything that has no code of its own"),
     (ExitCode::Config as u8, "wrong command line or configuration"),
@@ -55,6 +55,7 @@ const MEANINGS: [(u8, &str); 13] = [
     (FatalReason::Stalled as u8, "a core stood still while serving"),
     (FatalReason::ThreadEnded as u8, "a thread ended while serving"),
     (FatalReason::Undecodable as u8, "the log holds what this version never wrote"),
+    (FatalReason::Listen as u8, "a bound address could not be listened at"),
 ];
 
 /// The codes as lines of a help text.

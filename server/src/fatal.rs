@@ -21,6 +21,8 @@ pub(crate) enum FatalReason {
     ThreadEnded = 13,
     /// A batch that was decided cannot be decoded: the log holds what this version never wrote.
     Undecodable = 14,
+    /// A socket that was bound cannot be listened on.
+    Listen = 15,
 }
 
 impl FatalReason {

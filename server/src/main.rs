@@ -1,6 +1,5 @@
-//! `ringkeeper`: the server. Reading order: `main`, `cores`, `messages`, `mailbox`, `shard_core`,
-//! `client`, `replica_core`, `disk`, `archivist`.
-#![expect(dead_code, reason = "the parts land one after the other")]
+//! `ringkeeper`: the server. Reading order: `main`, `serve`, `cores`, `messages`, `mailbox`,
+//! `shard_core`, `client`, `replica_core`, `disk`, `archivist`.
 
 mod archivist;
 mod cli;
@@ -16,28 +15,45 @@ mod messages;
 mod metrics;
 mod preflight;
 mod prepare;
+mod recovered_state;
 mod replica_core;
+mod serve;
 mod shard_core;
 mod sync;
 mod trace;
 mod watchdog;
 
-use crate::{cli::Command, exit_code::ExitCode};
+use cli::{Command, ServeArgs};
+use exit_code::ExitCode;
 
+/// The allocator that the memory numbers were taken with.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
-    let ended = match cli::parse() {
-        Command::Serve(arguments) => {
-            trace::start(arguments.trace_format());
-            prepare::prepare(arguments).map(drop)
-        }
+    let code = match cli::parse() {
+        Command::Serve(arguments) => run_server(arguments),
+        Command::Inspect(_) | Command::Repair(_) => ExitCode::Unexpected,
         Command::ConfigKeys => {
             prepare::print_keys();
-            Ok(())
+            ExitCode::Done
         }
-        Command::Inspect(_) | Command::Repair(_) => Err(ExitCode::Unexpected),
     };
-    ended.err().unwrap_or(ExitCode::Done).exit()
+    code.exit();
+}
+
+/// `ringkeeper serve`.
+fn run_server(arguments: ServeArgs) -> ExitCode {
+    trace::start(arguments.trace_format());
+    let config = match prepare::prepare(arguments) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    match serve::serve(config) {
+        Ok(()) => ExitCode::Done,
+        Err(error) => {
+            tracing::error!("{error}");
+            error.exit_code()
+        }
+    }
 }

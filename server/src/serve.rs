@@ -1,31 +1,48 @@
 //! `ringkeeper serve`: what is started, in which order, and how it ends.
 //!
-//! Recovery first, then the cores, and sockets last: a client that gets a connection gets answers.
+//! The port is taken first, so that a second server fails at once. Then the data directory is
+//! opened and the cores start; they replay the log's tail, and only a shard that has come to the
+//! end of it listens: a client that gets a connection gets answers.
 
 use std::{
-    fmt, io,
+    fmt, io, mem,
     net::SocketAddr,
-    os::fd::OwnedFd,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
     time::{Duration, Instant},
 };
 
-use ringkeeper_engine::state::{
-    State,
-    acl::Schemes,
-    auth::AuthPolicy,
-    command::{EdgeSettings, TtlSupport},
+use ringkeeper_engine::{
+    ids::{Incarnation, SessionId, Slot},
+    replica::Voter,
+    state::{
+        State,
+        command::{EdgeSettings, TtlSupport},
+    },
+    storage::recovery::Recovered,
 };
 use signal_hook::{consts::TERM_SIGNALS, iterator::Signals};
 
 use crate::{
-    client::accept::{self, Admission, ListenSettings},
+    archivist::{self, ArchivistSettings, ArchivistStart},
+    client::accept::{self, Admission, Bound, ListenSettings},
     clock::Clock,
     config::Config,
     cores::{self, Allowance, CorePlan, PlanError, Role},
+    disk::{
+        DiskConfig,
+        log_writer::LogWriter,
+        open::{OpenError, Opened},
+        segments::Segments,
+    },
     exit_code::ExitCode,
-    mailbox::{Receiver, Sender, mailbox},
+    mailbox::{Received, Receiver, Sender, mailbox},
     messages::{ShardId, ToArchivist, ToReplica, ToShard},
+    recovered_state::StateLoader,
+    replica_core::{ReplicaCore, ReplicaLinks, ReplicaSettings},
     shard_core::{Shard, ShardCore, ShardLinks, ShardSettings, WordSettings},
     watchdog::{self, Pulse},
 };
@@ -48,6 +65,9 @@ pub(crate) enum ServeError {
     /// `--cores` or `--cpus` cannot be met.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    Open(#[from] OpenError),
     /// The client port is not to be had.
     #[error("cannot listen on {address}: {error} (see clientPort and clientPortAddress)")]
     Listen {
@@ -71,33 +91,81 @@ impl ServeError {
         Self::Start { what: what.into(), cause: cause.to_string() }
     }
 
-    /// The process's exit code; `docs/operations.md` lists them.
+    /// How the process ends.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Plan(_) => ExitCode::Config,
+            Self::Open(error) => open_exit_code(error),
             Self::Listen { .. } => ExitCode::Listen,
             Self::Start { .. } => ExitCode::Environment,
         }
     }
 }
 
+fn open_exit_code(error: &OpenError) -> ExitCode {
+    match error {
+        OpenError::InUse { .. } => ExitCode::DataDirInUse,
+        OpenError::Damage { .. } | OpenError::LostSuperblocks { .. } => ExitCode::Damaged,
+        OpenError::SmallSegments { .. } => ExitCode::Config,
+        OpenError::ApacheData { .. }
+        | OpenError::Missing { .. }
+        | OpenError::NotADirectory { .. }
+        | OpenError::NotWritable { .. }
+        | OpenError::NoDirectIo { .. }
+        | OpenError::Misread { .. }
+        | OpenError::Volatile { .. }
+        | OpenError::NewerVersion { .. }
+        | OpenError::OtherReplica { .. }
+        | OpenError::Io { .. } => ExitCode::DataDir,
+    }
+}
+
+/// What happens to a server as a whole.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Event {
+    /// A shard lets clients in.
+    Serving,
+    /// The operator wants an end.
+    Signal(i32),
+    /// A shard has closed its connections.
+    ShardStopped,
+    /// The replica core has ended: everything is durable.
+    ReplicaStopped,
+    /// The threads that work on files have ended.
+    FilesStopped,
+}
+
 /// Serves until SIGTERM or SIGINT.
 pub(crate) fn serve(config: Config) -> Result<(), ServeError> {
     abort_on_panic();
-    // From here on a signal waits until it is asked for.
-    let mut signals = Signals::new(TERM_SIGNALS)
-        .map_err(|error| ServeError::start("the signal handler", &error))?;
     let plan = CorePlan::choose(&config.cores, &Allowance::of_this_process())?;
     let clock = Clock::start();
-    let state = State::new();
-    let (listeners, client_port) = listen(&config, plan.shards().len())?;
-    let running = Running::start(config, &plan, clock, &state, listeners, client_port)?;
-    watchdog::start(running.pulses.clone())
-        .map_err(|error| ServeError::start("the watchdog", &error))?;
-    if let Some(signal) = signals.forever().next() {
-        tracing::info!(signal, "stopping");
+    let (events_sender, events) = mailbox(64, "events");
+    let is_open = Arc::new(AtomicBool::new(false));
+    watch_signals(events_sender.clone(), is_open.clone())?;
+    let (sockets, addresses) = bind(&config, plan.shards().len())?;
+    let opened = crate::disk::open::open::<StateLoader>(&DiskConfig::new(&config))?;
+    is_open.store(true, Ordering::Release);
+    let running = Running::start(config, &plan, clock, opened, sockets, &addresses, events_sender)?;
+    let mut shards_serving = 0;
+    while let Received::Message(event) = events.recv_blocking(None) {
+        match event {
+            Event::Serving => {
+                shards_serving += 1;
+                if shards_serving == plan.shards().len() {
+                    for address in &addresses {
+                        tracing::info!(%address, cores = plan.executor_count(), "serving");
+                    }
+                }
+            }
+            Event::Signal(signal) => {
+                tracing::info!(signal, "stopping");
+                break;
+            }
+            Event::ShardStopped | Event::ReplicaStopped | Event::FilesStopped => {}
+        }
     }
-    running.stop();
+    running.stop(&events);
     Ok(())
 }
 
@@ -110,42 +178,107 @@ fn abort_on_panic() {
     }));
 }
 
-/// Sockets for every shard, on every address.
-fn listen(config: &Config, shard_count: usize) -> Result<(Vec<Vec<OwnedFd>>, u16), ServeError> {
-    let mut by_shard: Vec<Vec<OwnedFd>> = (0..shard_count).map(|_| Vec::new()).collect();
-    let mut client_port = config.client_port;
+/// Waits for signals, on a thread of its own. Before the data directory is open nothing can be
+/// lost: then the process just ends.
+fn watch_signals(events: Sender<Event>, is_open: Arc<AtomicBool>) -> Result<(), ServeError> {
+    let cannot = |error: io::Error| ServeError::start("the signal handler", &error);
+    let mut signals = Signals::new(TERM_SIGNALS).map_err(cannot)?;
+    let watch = move || {
+        for signal in signals.forever() {
+            if !is_open.load(Ordering::Acquire) {
+                tracing::info!(signal, "stopping before anything was served");
+                ExitCode::Done.exit();
+            }
+            drop(events.try_send(Event::Signal(signal)));
+        }
+    };
+    thread::Builder::new().name("signals".to_owned()).spawn(watch).map(drop).map_err(cannot)
+}
+
+/// Sockets for every shard, on every address; and the addresses, with the ports that were chosen.
+fn bind(
+    config: &Config,
+    shard_count: usize,
+) -> Result<(Vec<Vec<Bound>>, Vec<SocketAddr>), ServeError> {
+    let mut by_shard: Vec<Vec<Bound>> = (0..shard_count).map(|_| Vec::new()).collect();
+    let mut addresses = Vec::new();
     for address in &config.listen {
+        let backlog = |backlog| i32::try_from(backlog).unwrap_or(i32::MAX);
         let settings = ListenSettings {
             address: *address,
-            backlog: config
-                .listen_backlog
-                .map(|backlog| i32::try_from(backlog).unwrap_or(i32::MAX)),
+            backlog: config.listen_backlog.map(backlog),
             keep_alive: config.tcp_keep_alive,
         };
-        let (bound, sockets) = accept::listen(&settings, shard_count)
+        let (bound, sockets) = accept::bind(&settings, shard_count)
             .map_err(|error| ServeError::Listen { address: *address, error })?;
-        tracing::info!(address = %bound, "listening");
-        client_port = bound.port();
+        addresses.push(bound);
         for (listeners, socket) in by_shard.iter_mut().zip(sockets) {
             listeners.push(socket);
         }
     }
-    Ok((by_shard, client_port))
+    Ok((by_shard, addresses))
+}
+
+/// What a replica core is made of; it is put together on its own core.
+struct ReplicaParts {
+    settings: ReplicaSettings,
+    links: ReplicaLinks,
+    clock: Clock,
+    recovered: Recovered,
+    sessions: Vec<(SessionId, i32)>,
+    log: LogWriter,
+    inbox: Receiver<ToReplica>,
+}
+
+impl ReplicaParts {
+    async fn run(self, events: Sender<Event>) {
+        let core =
+            ReplicaCore::new(self.settings, self.links, self.clock, self.recovered, self.sessions);
+        core.run(self.inbox, self.log).await;
+        end(&events, Event::ReplicaStopped).await;
+    }
+}
+
+/// What a shard is made of; it is put together on its own core.
+struct ShardParts {
+    place: (ShardId, u16),
+    settings: Arc<ShardSettings>,
+    clock: Clock,
+    state: State,
+    serves_from: Slot,
+    links: ShardLinks,
+    words: Arc<WordSettings>,
+    admission: Admission,
+    sockets: Vec<Bound>,
+    inbox: Receiver<ToShard>,
+}
+
+impl ShardParts {
+    async fn run(self, events: Sender<Event>) {
+        let core =
+            ShardCore::new(self.place, self.settings, self.clock, self.state, self.serves_from);
+        let shard = Shard::new(core, self.links, self.words, self.admission);
+        let serving = || drop(events.try_send(Event::Serving));
+        shard.run(self.inbox, self.sockets, serving).await;
+        end(&events, Event::ShardStopped).await;
+    }
+}
+
+/// Says that a core's work has ended, and then keeps its executor: what is still under way in its
+/// ring, such as the next accept, must not outlive it. The process ends it.
+async fn end(events: &Sender<Event>, event: Event) {
+    drop(events.try_send(event));
+    std::future::pending::<()>().await;
 }
 
 /// The threads of a server that runs.
 struct Running {
     links: ShardLinks,
-    pulses: Vec<Pulse>,
-    /// Says whenever a shard has closed its connections.
-    stopped: Receiver<Stopped>,
-}
-
-/// Who has ended.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Stopped {
-    Shard,
-    Replica,
+    archivist: thread::JoinHandle<()>,
+    segments: Segments,
+    events: Sender<Event>,
+    /// Keeps other processes out of the data directory.
+    _lock: crate::disk::open::DirectoryLock,
 }
 
 impl Running {
@@ -153,87 +286,141 @@ impl Running {
         config: Config,
         plan: &CorePlan,
         clock: Clock,
-        state: &State,
-        listeners: Vec<Vec<OwnedFd>>,
-        client_port: u16,
+        opened: Opened<State>,
+        sockets: Vec<Vec<Bound>>,
+        addresses: &[SocketAddr],
+        events: Sender<Event>,
     ) -> Result<Self, ServeError> {
-        let (senders, inboxes): (Vec<_>, Vec<_>) =
+        let (shard_senders, inboxes): (Vec<_>, Vec<_>) =
             plan.shards().iter().map(|_| mailbox(SHARD_MAILBOX, "shard")).unzip();
         let (replica, replica_inbox) = mailbox(REPLICA_MAILBOX, "replica");
-        let (archivist, _archivist_inbox) = mailbox(ARCHIVIST_MAILBOX, "archivist");
-        let links = ShardLinks { shards: senders, replica, archivist };
-        let (stopped_sender, stopped) = mailbox(plan.executor_count() + 1, "stopped");
+        let (archivist_sender, archivist_inbox) = mailbox(ARCHIVIST_MAILBOX, "archivist");
+        let links = ShardLinks {
+            shards: shard_senders.clone(),
+            replica: replica.clone(),
+            archivist: archivist_sender.clone(),
+        };
         let settings = Arc::new(shard_settings(&config, plan.shards().len()));
+        let state = opened.snapshot.map(|(_, state)| state).unwrap_or_default();
+        // The first batch of this start comes after everything that was recovered.
+        let serves_from = opened.recovered.last().slot.next();
+        let own = Voter { id: config.replica_id, incarnation: Incarnation(0) };
+        let replica_parts = ReplicaParts {
+            settings: ReplicaSettings::standalone(&config, own, settings.touch_interval_ms),
+            links: ReplicaLinks { shards: shard_senders, archivist: archivist_sender },
+            clock,
+            recovered: opened.recovered,
+            sessions: state.sessions().map(|(id, session)| (id, session.timeout_ms)).collect(),
+            log: opened.log,
+            inbox: replica_inbox,
+        };
+        let archivist_start = ArchivistStart {
+            settings: ArchivistSettings::new(&config),
+            clock,
+            state: state.clone(),
+            last_snapshot: None,
+            wants_snapshot: opened.segment_count > SEGMENTS_WITHOUT_SNAPSHOT,
+            directory: opened.snapshots,
+            replica,
+        };
+        let archivist = archivist::start(archivist_start, archivist_inbox)
+            .map_err(|error| ServeError::start("the archivist", &error))?;
         let admission = Admission::new(config.max_client_cnxns, config.max_cnxns);
+        let client_port = addresses.first().map_or(config.client_port, SocketAddr::port);
         let words = Arc::new(WordSettings { config, client_port });
         let shard_count = u16::try_from(plan.shards().len()).expect("fewer than 65536 cores");
-        let mut pulses = Vec::new();
-        let mut replica_inbox = Some(replica_inbox);
-        let shards = plan.shards().iter().zip(inboxes).zip(listeners);
-        for (index, ((cpu, inbox), listeners)) in (0..).zip(shards) {
-            let core = (ShardId(index), shard_count, settings.clone(), clock, state.clone());
-            let (links, words, admission) = (links.clone(), words.clone(), admission.clone());
-            let fused = if plan.is_fused() { replica_inbox.take() } else { None };
-            let role = if plan.is_fused() { Role::Replica } else { Role::Shard };
-            let name = format!("shard-{index}");
-            let pulse = Pulse::new(name.clone());
-            pulses.push(pulse.clone());
-            let stopped = stopped_sender.clone();
-            start_executor(&name, *cpu, role, move || async move {
-                glommio::spawn_local(pulse.beat()).detach();
-                if let Some(inbox) = fused {
-                    let replica = crate::fake_replica::run(inbox, links.shards.clone());
-                    glommio::spawn_local(end(replica, stopped.clone(), Stopped::Replica)).detach();
+        let shards =
+            (0..).zip(inboxes.into_iter().zip(sockets)).map(|(index, (inbox, sockets))| {
+                ShardParts {
+                    place: (ShardId(index), shard_count),
+                    settings: settings.clone(),
+                    clock,
+                    state: state.clone(),
+                    serves_from,
+                    links: links.clone(),
+                    words: words.clone(),
+                    admission: admission.clone(),
+                    sockets,
+                    inbox,
                 }
-                let (id, count, settings, clock, state) = core;
-                let core = ShardCore::new(id, count, settings, clock, state);
-                let shard = Shard::new(core, links, words, admission);
-                end(shard.run(inbox, listeners), stopped, Stopped::Shard).await;
-            })?;
-        }
-        if let Some(inbox) = replica_inbox {
-            let pulse = Pulse::new("replica".to_owned());
-            pulses.push(pulse.clone());
-            let shards = links.shards.clone();
-            start_executor("replica", plan.replica(), Role::Replica, move || async move {
-                glommio::spawn_local(pulse.beat()).detach();
-                let replica = crate::fake_replica::run(inbox, shards);
-                end(replica, stopped_sender, Stopped::Replica).await;
-            })?;
-        }
-        Ok(Self { links, pulses, stopped })
+            });
+        let pulses = start_cores(plan, shards.collect(), replica_parts, &events)?;
+        watchdog::start(pulses).map_err(|error| ServeError::start("the watchdog", &error))?;
+        Ok(Self { links, archivist, segments: opened.segments, events, _lock: opened.lock })
     }
 
-    /// Shards first, so that nothing new comes; then the replica core, which finishes what it took.
-    fn stop(self) {
+    /// Shards first, so that nothing new comes; then the replica core, which finishes what it took;
+    /// then the threads that work on files.
+    fn stop(self, events: &Receiver<Event>) {
         let deadline = Instant::now() + STOP_PATIENCE;
         for shard in &self.links.shards {
             drop(shard.try_send(ToShard::Stop));
         }
         let mut is_orderly = true;
         for _ in &self.links.shards {
-            is_orderly &= self.wait_for(Stopped::Shard, deadline);
+            is_orderly &= wait_for(events, Event::ShardStopped, deadline);
         }
         drop(self.links.replica.try_send(ToReplica::Stop));
-        is_orderly &= self.wait_for(Stopped::Replica, deadline);
+        is_orderly &= wait_for(events, Event::ReplicaStopped, deadline);
         drop(self.links.archivist.try_send(ToArchivist::Stop));
-        if !is_orderly {
-            tracing::warn!("some cores did not stop in time; nothing acknowledged is lost by that");
+        let (archivist, segments, sender) = (self.archivist, self.segments, self.events);
+        thread::spawn(move || {
+            segments.stop();
+            drop(archivist.join());
+            drop(sender.try_send(Event::FilesStopped));
+        });
+        is_orderly &= wait_for(events, Event::FilesStopped, deadline);
+        if is_orderly {
+            tracing::info!("stopped");
+        } else {
+            tracing::warn!(
+                "some threads did not stop in time; nothing acknowledged is lost by that"
+            );
         }
-    }
-
-    fn wait_for(&self, expected: Stopped, deadline: Instant) -> bool {
-        let left = deadline.saturating_duration_since(Instant::now());
-        self.stopped.recv_blocking(Some(left)) == crate::mailbox::Received::Message(expected)
     }
 }
 
-/// Runs a core's work to its end, says so, and then keeps the executor: what is still under way in
-/// its ring, such as the next accept, must not outlive it. The process ends it.
-async fn end(work: impl Future<Output = ()>, stopped: Sender<Stopped>, who: Stopped) {
-    work.await;
-    drop(stopped.try_send(who));
-    std::future::pending::<()>().await;
+/// Segments in use from which on a snapshot at once shortens the next start.
+const SEGMENTS_WITHOUT_SNAPSHOT: usize = 4;
+
+fn wait_for(events: &Receiver<Event>, expected: Event, deadline: Instant) -> bool {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match events.recv_blocking(Some(left)) {
+            Received::Message(event) if event == expected => return true,
+            Received::Message(_) => {}
+            Received::Timeout | Received::Closed => return false,
+        }
+    }
+}
+
+/// Starts every executor, each with its pulse.
+fn start_cores(
+    plan: &CorePlan,
+    shards: Vec<ShardParts>,
+    replica: ReplicaParts,
+    events: &Sender<Event>,
+) -> Result<Vec<Pulse>, ServeError> {
+    let mut pulses = Vec::new();
+    let mut replica = Some(replica);
+    for (index, (cpu, shard)) in plan.shards().iter().zip(shards).enumerate() {
+        let fused = if plan.is_fused() { replica.take() } else { None };
+        let role = if fused.is_some() { Role::Replica } else { Role::Shard };
+        let events = events.clone();
+        let pulse = start_executor(&format!("shard-{index}"), *cpu, role, move || async move {
+            if let Some(replica) = fused {
+                glommio::spawn_local(replica.run(events.clone())).detach();
+            }
+            shard.run(events).await;
+        })?;
+        pulses.push(pulse);
+    }
+    if let Some(replica) = replica {
+        let events = events.clone();
+        let work = move || replica.run(events);
+        pulses.push(start_executor("replica", plan.replica(), Role::Replica, work)?);
+    }
+    Ok(pulses)
 }
 
 fn start_executor<G, F>(
@@ -241,21 +428,26 @@ fn start_executor<G, F>(
     cpu: Option<usize>,
     role: Role,
     work: G,
-) -> Result<(), ServeError>
+) -> Result<Pulse, ServeError>
 where
     G: FnOnce() -> F + Send + 'static,
     F: Future<Output = ()> + 'static,
 {
     let (ready, is_ready) = mailbox::<()>(1, "ready");
+    let pulse = Pulse::new(name.to_owned());
+    let beat = pulse.clone();
     let handle = cores::executor(name, cpu, role)
-        .spawn(move || {
-            drop(ready.try_send(()));
-            work()
+        .spawn(move || async move {
+            ready.try_send(()).expect("room for one");
+            // The sender ends here, or the wait below would have nothing to tell a failure by.
+            mem::drop(ready);
+            glommio::spawn_local(beat.beat()).detach();
+            work().await;
         })
         .map_err(|error| ServeError::start(name, &error))?;
     // The executor is made on its own thread: that it could be is only known now.
-    if is_ready.recv_blocking(None) == crate::mailbox::Received::Message(()) {
-        return Ok(());
+    if is_ready.recv_blocking(None) == Received::Message(()) {
+        return Ok(pulse);
     }
     match handle.join() {
         Ok(()) => Err(ServeError::start(name, &"its executor ended")),

@@ -11,7 +11,7 @@ use std::{
 };
 
 use glommio::net::TcpListener;
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, Socket, Type};
 
 /// Connections the kernel holds for us until they are accepted, when nothing else is configured.
 const BACKLOG_DEFAULT: i32 = 4096;
@@ -27,11 +27,18 @@ pub(crate) struct ListenSettings {
     pub(crate) keep_alive: bool,
 }
 
-/// Binds `count` sockets to one port, and says which. They queue connections from now on.
-pub(crate) fn listen(
+/// A bound socket that does not listen yet: until it does, connections are refused.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    socket: Socket,
+    backlog: i32,
+}
+
+/// Binds `count` sockets to one port, and says which.
+pub(crate) fn bind(
     settings: &ListenSettings,
     count: usize,
-) -> io::Result<(SocketAddr, Vec<OwnedFd>)> {
+) -> io::Result<(SocketAddr, Vec<Bound>)> {
     let mut address = settings.address;
     if address.port() != 0 {
         // SO_REUSEPORT would let a second server of the same user share the port in silence. This
@@ -39,20 +46,17 @@ pub(crate) fn listen(
         let probe = socket(settings, false)?;
         probe.bind(&address.into())?;
     }
-    let mut sockets = Vec::with_capacity(count);
+    let mut bound = Vec::with_capacity(count);
     for _ in 0..count {
         let socket = socket(settings, true)?;
         socket.bind(&address.into())?;
         if address.port() == 0 {
-            let bound = socket.local_addr()?;
-            address = bound.as_socket().expect("an internet socket has such an address");
+            let local = socket.local_addr()?;
+            address = local.as_socket().expect("an internet socket has such an address");
         }
-        sockets.push(socket);
+        bound.push(Bound { socket, backlog: settings.backlog.unwrap_or(BACKLOG_DEFAULT) });
     }
-    for socket in &sockets {
-        socket.listen(settings.backlog.unwrap_or(BACKLOG_DEFAULT))?;
-    }
-    Ok((address, sockets.into_iter().map(OwnedFd::from).collect()))
+    Ok((address, bound))
 }
 
 fn socket(settings: &ListenSettings, is_shared: bool) -> io::Result<Socket> {
@@ -70,15 +74,15 @@ fn socket(settings: &ListenSettings, is_shared: bool) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Hands a listening socket to the executor that runs this thread.
-pub(crate) fn adopt(listener: OwnedFd) -> TcpListener {
-    debug_assert!(SockRef::from(&listener).local_addr().is_ok(), "a bound socket");
+/// Starts to listen, on the executor that runs this thread.
+pub(crate) fn listen(bound: Bound) -> io::Result<TcpListener> {
+    bound.socket.listen(bound.backlog)?;
+    let descriptor = OwnedFd::from(bound.socket).into_raw_fd();
     #[expect(unsafe_code, reason = "glommio offers no other way to a socket with options")]
     // SAFETY: the descriptor is open, it is a listening socket, and `into_raw_fd` gave up every
     // other claim to it.
-    unsafe {
-        TcpListener::from_raw_fd(listener.into_raw_fd())
-    }
+    let listener = unsafe { TcpListener::from_raw_fd(descriptor) };
+    Ok(listener)
 }
 
 /// How long accepting pauses after an error, such as too many open files.
@@ -189,11 +193,11 @@ mod tests {
     fn several_sockets_share_a_port_that_the_system_chose() {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let settings = ListenSettings { address, backlog: None, keep_alive: true };
-        let (bound, sockets) = listen(&settings, 3).expect("loopback");
+        let (bound, sockets) = bind(&settings, 3).expect("loopback");
         assert_ne!(bound.port(), 0);
         assert_eq!(sockets.len(), 3);
         let again = ListenSettings { address: bound, ..settings };
-        let error = listen(&again, 1).expect_err("somebody listens there");
+        let error = bind(&again, 1).expect_err("it is taken");
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     }
 }

@@ -62,6 +62,8 @@ pub(crate) struct ShardCore {
     state: State,
     /// The last slot whose commands were all applied.
     applied: Slot,
+    /// Once it is, clients are let in: before, the State is one of the past.
+    serves_from: Slot,
     watches: Watches,
 
     clients: Clients,
@@ -119,25 +121,25 @@ pub(crate) struct ShardCore {
 }
 
 impl ShardCore {
-    /// Shard `id` of `shard_count`, over the State that recovery found.
+    /// Shard `id` of `shard_count`, over the State of the last snapshot. It lets clients in once
+    /// the slot `serves_from` is applied.
     pub(crate) fn new(
-        id: ShardId,
-        shard_count: u16,
+        (id, shard_count): (ShardId, u16),
         settings: Arc<ShardSettings>,
         clock: Clock,
         state: State,
+        serves_from: Slot,
     ) -> Self {
-        let stride = i64::from(shard_count);
-        let first = first_session(&settings, &state, crate::clock::wall().0);
         Self {
             id,
+            serves_from,
             now: clock.now(),
             applied: state.applied().slot,
             watches: Watches::new(),
             clients: Clients::default(),
             owners: HashMap::default(),
-            next_session: first + i64::from(id.0),
-            session_stride: stride,
+            next_session: 0,
+            session_stride: i64::from(shard_count),
             commands: Commands::default(),
             is_congested: false,
             refuses_writes: false,
@@ -167,6 +169,16 @@ impl ShardCore {
             clock,
             state,
         }
+    }
+
+    /// Whether clients may be let in. If so, everything is ready for them.
+    fn begin_serving(&mut self) -> bool {
+        if self.applied < self.serves_from {
+            return false;
+        }
+        let first = first_session(&self.settings, &self.state, crate::clock::wall().0);
+        self.next_session = first + i64::from(self.id.0);
+        true
     }
 
     /// The State, for those who report.

@@ -19,9 +19,10 @@ use super::{
 };
 use crate::{
     client::{
-        accept::{self, ACCEPT_PAUSE, Admission, Refused},
+        accept::{self, ACCEPT_PAUSE, Admission, Bound, Refused},
         connection::{Connection, Ending, OUTPUT_BYTES_PAUSE},
     },
+    fatal::{FatalReason, fatal},
     mailbox::{Receiver, Sender},
     messages::{SyncId, ToArchivist, ToReplica, ToShard},
 };
@@ -65,14 +66,17 @@ impl Shard {
         Rc::new(Self { core: RefCell::new(core), links, words, admission })
     }
 
-    /// Serves until it is told to stop.
-    pub(crate) async fn run(self: Rc<Self>, inbox: Receiver<ToShard>, listeners: Vec<OwnedFd>) {
+    /// Serves until it is told to stop. Says `serving` once clients are let in.
+    pub(crate) async fn run(
+        self: Rc<Self>,
+        inbox: Receiver<ToShard>,
+        mut sockets: Vec<Bound>,
+        serving: impl Fn(),
+    ) {
         spawn_local(self.clone().hand_over()).detach();
         spawn_local(self.clone().send()).detach();
         spawn_local(self.clone().tick()).detach();
-        for listener in listeners {
-            spawn_local(self.clone().accept(listener)).detach();
-        }
+        let mut is_serving = false;
         while let Some(message) = inbox.recv().await {
             match message {
                 ToShard::Committed(committed) => self.apply(committed).await,
@@ -88,6 +92,13 @@ impl Shard {
                     drop(reply.try_send(answer));
                 }
                 ToShard::Stop => break,
+            }
+            if !is_serving && self.core.borrow_mut().begin_serving() {
+                is_serving = true;
+                for socket in sockets.drain(..) {
+                    spawn_local(self.clone().accept(socket)).detach();
+                }
+                serving();
             }
             // Others run between two messages, and what this one caused is sent.
             executor().yield_now().await;
@@ -158,8 +169,11 @@ impl Shard {
         }
     }
 
-    async fn accept(self: Rc<Self>, listener: OwnedFd) {
-        let listener = accept::adopt(listener);
+    async fn accept(self: Rc<Self>, socket: Bound) {
+        let listener = match accept::listen(socket) {
+            Ok(listener) => listener,
+            Err(error) => fatal(FatalReason::Listen, &error),
+        };
         let mut in_a_row = 0;
         loop {
             match listener.shared_accept().await {
@@ -209,7 +223,8 @@ impl Shard {
             match poll_fn(|context| self.core.borrow_mut().poll_client(id, context)).await {
                 Turn::Over => break,
                 Turn::Word(word, mask) => {
-                    let text = self.word(word, mask).await;
+                    // Boxed, so that the tasks of the other connections do not carry its room.
+                    let text = Box::pin(self.word(word, mask)).await;
                     self.core.borrow_mut().say(id, text.as_bytes());
                 }
             }
