@@ -56,6 +56,9 @@ const REPLICA_MAILBOX: usize = 256;
 /// Messages that the archivist's mailbox holds. It falls behind while it writes a snapshot.
 const ARCHIVIST_MAILBOX: usize = 4096;
 
+/// How long a port may be taken that a killed server has left.
+const PORT_PATIENCE: Duration = Duration::from_secs(2);
+
 /// How long an orderly stop may take. What was acknowledged is on the disk anyway.
 const STOP_PATIENCE: Duration = Duration::from_millis(900);
 
@@ -209,7 +212,7 @@ fn bind(
             backlog: config.listen_backlog.map(backlog),
             keep_alive: config.tcp_keep_alive,
         };
-        let (bound, sockets) = accept::bind(&settings, shard_count)
+        let (bound, sockets) = bind_patiently(&settings, shard_count)
             .map_err(|error| ServeError::Listen { address: *address, error })?;
         addresses.push(bound);
         for (listeners, socket) in by_shard.iter_mut().zip(sockets) {
@@ -217,6 +220,20 @@ fn bind(
         }
     }
     Ok((by_shard, addresses))
+}
+
+/// Binds, and waits for a port that is taken: the kernel keeps the sockets of a process that was
+/// killed for a moment, until the requests in its rings are cancelled.
+fn bind_patiently(settings: &ListenSettings, count: usize) -> io::Result<(SocketAddr, Vec<Bound>)> {
+    let deadline = Instant::now() + PORT_PATIENCE;
+    loop {
+        match accept::bind(settings, count) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline => {
+                thread::sleep(Duration::from_millis(20));
+            }
+            other => return other,
+        }
+    }
 }
 
 /// What a replica core is made of; it is put together on its own core.
