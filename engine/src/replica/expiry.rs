@@ -3,11 +3,10 @@
 //! A session expires at the end of the bucket in which its timeout ends; buckets are one tick long,
 //! as in ZooKeeper, so a session lives up to about a tick longer than it asked for, never shorter.
 //!
-//! Time here is not the clock's. Whoever hears of sessions reports it, and says until when it has
-//! listened: time passes for sessions up to where everybody has. It stands still while a reporter
-//! is silent, and of a long silence (a paused machine, a stopped process) it takes a short part
-//! only: what the clients said meanwhile may not have been listened to yet. Either way every
-//! session is extended.
+//! Whoever hears of sessions reports it, and says until when it has listened: time passes here up
+//! to where everybody has. A long silence of a reporter (a paused machine, a stopped process) is
+//! not held against sessions: when it ends, what clients said meanwhile may still lie unread. A
+//! silence that is long beside a session's timeout gives it half a timeout from there.
 
 use alloc::{
     collections::{BTreeMap, VecDeque},
@@ -18,6 +17,9 @@ use crate::ids::{Instant, SessionId};
 
 /// Most sessions that one step looks at: more would keep the core from its commits.
 const LOOKED_AT_MAX: usize = 4096;
+
+/// Kinds of silence by length: the longest is 12 days and more.
+const SILENCES: usize = 31;
 
 const NANOS_PER_MS: u64 = 1_000_000;
 
@@ -39,8 +41,6 @@ struct Timer {
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Expiry {
     tick_ms: u64,
-    /// Most time that passes for sessions in one step, whatever the reports say.
-    step_ms_max: u64,
     /// Until when everybody has listened.
     heard_until: Instant,
     /// Time as it passes for sessions.
@@ -48,27 +48,29 @@ pub struct Expiry {
     timers: BTreeMap<SessionId, Timer>,
     /// By the bucket's end.
     buckets: BTreeMap<u64, VecDeque<SessionId>>,
+    /// When the last silence of at least `1 << index` milliseconds ended.
+    silence_ends_ms: [u64; SILENCES],
 }
 
 impl Expiry {
-    /// No session yet. Reports are expected every `report_ms`.
+    /// No session yet.
     #[must_use]
-    pub fn new(tick_ms: u64, report_ms: u64, now: Instant) -> Self {
-        assert!(tick_ms > 0 && report_ms > 0, "a bucket has a length, and time passes");
+    pub fn new(tick_ms: u64, now: Instant) -> Self {
+        assert!(tick_ms > 0, "a bucket has a length");
         Self {
             tick_ms,
-            step_ms_max: 2 * report_ms,
             heard_until: now,
             passed_ns: 0,
             timers: BTreeMap::new(),
             buckets: BTreeMap::new(),
+            silence_ends_ms: [0; SILENCES],
         }
     }
 
-    /// Starts a session's timer with its full timeout, or starts it anew with another one.
-    pub fn register(&mut self, session: SessionId, timeout_ms: i32) {
+    /// Starts a session's timer at `now` with its full timeout, or starts it anew with another one.
+    pub fn register(&mut self, session: SessionId, timeout_ms: i32, now: Instant) {
         let timeout_ms = u64::try_from(timeout_ms).unwrap_or(0);
-        let expires_ms = self.bucket_end(timeout_ms);
+        let expires_ms = bucket_end(self.at_ms(now) + timeout_ms, self.tick_ms);
         let timer = Timer { timeout_ms, expires_ms, listed_ms: expires_ms };
         let before = self.timers.insert(session, timer);
         if before.is_none_or(|before| before.listed_ms != expires_ms) {
@@ -76,15 +78,14 @@ impl Expiry {
         }
     }
 
-    /// Was heard of.
-    pub fn touch(&mut self, session: SessionId) {
-        let Some(timeout_ms) = self.timers.get(&session).map(|timer| timer.timeout_ms) else {
-            return;
-        };
-        let expires_ms = self.bucket_end(timeout_ms);
+    /// Was heard of, at `heard`.
+    pub fn touch(&mut self, session: SessionId, heard: Instant) {
+        let heard_ms = self.at_ms(heard);
+        let tick_ms = self.tick_ms;
         if let Some(timer) = self.timers.get_mut(&session) {
-            assert!(timer.expires_ms <= expires_ms, "time does not go back");
-            timer.expires_ms = expires_ms;
+            let expires_ms = bucket_end(heard_ms + timer.timeout_ms, tick_ms);
+            // Reports of different shards may come out of order.
+            timer.expires_ms = expires_ms.max(timer.expires_ms);
         }
     }
 
@@ -96,11 +97,18 @@ impl Expiry {
     /// Everybody has listened until `heard_until` at least. To be called before what was heard is
     /// reported by [`Self::touch`]. `does_count`: whether time passes for sessions at all.
     pub fn pass(&mut self, heard_until: Instant, does_count: bool) {
-        let passed_ns = heard_until.0.saturating_sub(self.heard_until.0);
-        if does_count {
-            self.passed_ns += passed_ns.min(self.step_ms_max * NANOS_PER_MS);
-        }
+        let silence_ns = heard_until.0.saturating_sub(self.heard_until.0);
         self.heard_until = heard_until.max(self.heard_until);
+        if !does_count {
+            return;
+        }
+        self.passed_ns += silence_ns;
+        if let Some(length) = (silence_ns / NANOS_PER_MS).checked_ilog2() {
+            let passed_ms = self.passed_ms();
+            for end_ms in self.silence_ends_ms.iter_mut().take(length as usize + 1) {
+                *end_ms = passed_ms;
+            }
+        }
     }
 
     /// Takes off the timers that have ended, and appends their sessions to `expired`.
@@ -150,6 +158,9 @@ impl Expiry {
         if timer.listed_ms != end_ms {
             return;
         }
+        let silence_end_ms = self.silence_ends_ms[silence_that_counts(timer.timeout_ms)];
+        let earliest_ms = bucket_end(silence_end_ms + timer.timeout_ms / 2, self.tick_ms);
+        timer.expires_ms = timer.expires_ms.max(earliest_ms);
         if timer.expires_ms > end_ms {
             timer.listed_ms = timer.expires_ms;
             self.buckets.entry(timer.expires_ms).or_default().push_back(session);
@@ -163,11 +174,20 @@ impl Expiry {
         self.passed_ns / NANOS_PER_MS
     }
 
-    /// The end of the bucket in which something ends that takes `timeout_ms` from now on.
-    fn bucket_end(&self, timeout_ms: u64) -> u64 {
-        // Whoever reports it may be ahead of the others, and time can still catch up with it: by
-        // one step at most, which is therefore granted on top.
-        let end_ms = self.passed_ms() + timeout_ms + self.step_ms_max;
-        (end_ms / self.tick_ms + 1) * self.tick_ms
+    /// An instant as sessions count time. Whoever reports may be ahead of the others.
+    fn at_ms(&self, instant: Instant) -> u64 {
+        (self.passed_ns + instant.0.saturating_sub(self.heard_until.0)) / NANOS_PER_MS
     }
+}
+
+/// The end of the bucket that `ms` is in.
+fn bucket_end(ms: u64, tick_ms: u64) -> u64 {
+    (ms / tick_ms + 1) * tick_ms
+}
+
+/// Which silences are long beside a timeout: a quarter of it. A client that is alive speaks every
+/// third of its timeout, so after a shorter one it has time left to be heard.
+fn silence_that_counts(timeout_ms: u64) -> usize {
+    let length = (timeout_ms / 4).max(1).next_power_of_two().ilog2();
+    (length as usize).min(SILENCES - 1)
 }

@@ -12,6 +12,8 @@ use crate::{
 /// that its vectors keep their room.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Input {
+    /// The monotonic clock.
+    pub now: Instant,
     /// The wall clock.
     pub wall: WallTime,
     /// Every append up to here is on the disk.
@@ -22,12 +24,13 @@ pub struct Input {
     /// Sessions that were opened or attached, with their timeouts in milliseconds. Each starts with
     /// its full timeout.
     pub opened: Vec<(SessionId, i32)>,
-    /// Sessions that were heard of.
-    pub touched: Vec<SessionId>,
+    /// Sessions that were heard of, and when at the latest.
+    pub touched: Vec<(SessionId, Instant)>,
     /// Sessions that are closed.
     pub closed: Vec<SessionId>,
     /// Everybody who hears of sessions has reported what it heard until then: the oldest of their
-    /// last reports. The only clock that timers follow.
+    /// last reports. No session expires by what was not reported. Reports must come more often than
+    /// every quarter of the shortest timeout.
     pub heard_until: Instant,
     /// The newest question for a read index, if there are new ones.
     pub read: Option<ReadId>,

@@ -40,8 +40,6 @@ pub struct ReplicaConfig {
     pub appends_in_flight_max: usize,
     /// Session timers are rounded up to multiples of this (`tickTime`).
     pub tick_ms: u64,
-    /// How often everybody who hears of sessions reports it.
-    pub report_ms: u64,
 }
 
 /// How it stands, for reports.
@@ -86,7 +84,7 @@ impl Replica {
             consensus: Consensus::recover(config.own, config.config, remembered),
             appends_in_flight_max: config.appends_in_flight_max,
             queue: CommandQueue::default(),
-            expiry: Expiry::new(config.tick_ms, config.report_ms, now),
+            expiry: Expiry::new(config.tick_ms, now),
         }
     }
 
@@ -156,10 +154,10 @@ impl Replica {
         let leads = self.consensus.is_established();
         self.expiry.pass(input.heard_until, leads);
         for (session, timeout_ms) in input.opened.drain(..) {
-            self.expiry.register(session, timeout_ms);
+            self.expiry.register(session, timeout_ms, input.now);
         }
-        for session in input.touched.drain(..) {
-            self.expiry.touch(session);
+        for (session, heard) in input.touched.drain(..) {
+            self.expiry.touch(session, heard);
         }
         for session in input.closed.drain(..) {
             self.expiry.remove(session);

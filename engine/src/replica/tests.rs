@@ -26,7 +26,7 @@ struct Story {
 fn config(appends_in_flight_max: usize) -> ReplicaConfig {
     let own = Voter { id: ReplicaId(1), incarnation: Incarnation(7) };
     let config = Config::new(vec![own]);
-    ReplicaConfig { own, config, appends_in_flight_max, tick_ms: 1000, report_ms: 100 }
+    ReplicaConfig { own, config, appends_in_flight_max, tick_ms: 1000 }
 }
 
 /// What a disk that holds `appends` says after a restart.
@@ -95,26 +95,31 @@ impl Story {
                 let timeout_ms = i32::try_from(number(words.next())).expect("32 bits");
                 self.input.opened.push((session, timeout_ms));
             }
-            "touch" => self.input.touched.push(SessionId(number(words.next()))),
+            "touch" => {
+                let session = SessionId(number(words.next()));
+                self.input.touched.push((session, self.input.now));
+            }
             "close" => self.input.closed.push(SessionId(number(words.next()))),
             // Everybody reports as often as agreed.
             "wait" => {
                 for _ in 0..number(words.next()) / 100 {
-                    self.input.heard_until = self.input.heard_until.plus_millis(100);
+                    self.input.now = self.input.now.plus_millis(100);
+                    self.input.heard_until = self.input.now;
                     self.step();
                 }
                 return;
             }
             // Nobody reports for so long.
             "stall" => {
-                let stall_ms = unsigned(number(words.next()));
-                self.input.heard_until = self.input.heard_until.plus_millis(stall_ms);
+                self.input.now = self.input.now.plus_millis(unsigned(number(words.next())));
             }
+            // Everybody reports again.
+            "report" => self.input.heard_until = self.input.now,
             // Loses what is not durable.
             "crash" => {
                 self.appends.retain(|append| append.pos <= self.durable);
                 let recovered = recover(Base::default(), &self.appends);
-                self.replica = Replica::recover(config(1), recovered, self.input.heard_until);
+                self.replica = Replica::recover(config(1), recovered, self.input.now);
                 self.input.durable = LogPos(0);
                 return;
             }
@@ -142,7 +147,7 @@ impl Story {
             writeln!(self.out, "read {} at slot {}", id.0, slot.0).expect("a string takes all");
         }
         for session in self.output.expired.drain(..) {
-            let at_ms = self.input.heard_until.0 / 1_000_000;
+            let at_ms = self.input.now.0 / 1_000_000;
             writeln!(self.out, "expired {} at {at_ms} ms", session.0).expect("a string takes all");
         }
     }
@@ -473,15 +478,50 @@ fn a_session_expires_at_the_end_of_its_bucket() {
 }
 
 #[test]
-fn a_stall_extends_every_session() {
+fn after_a_long_silence_every_session_has_time_to_be_heard() {
     check(
         "start
          durable 1
          durable 2
          open 7 2500
+         open 8 60000
          wait 2000
-         stall 60000
+         stall 90000
          step
+         report
+         wait 20000
+         wait 12000",
+        &expect![[r#"
+            > start
+            append 1 promise 1
+            > durable 1
+            append 2 slot 1 epoch 1 time 0
+            > durable 2
+            commit slot 1
+            > open 7 2500
+            > open 8 60000
+            > wait 2000
+            > stall 90000
+            > step
+            > report
+            > wait 20000
+            expired 7 at 94000 ms
+            > wait 12000
+            expired 8 at 123000 ms
+        "#]],
+    );
+}
+
+#[test]
+fn a_short_silence_changes_nothing() {
+    check(
+        "start
+         durable 1
+         durable 2
+         open 7 2500
+         wait 2300
+         stall 400
+         report
          wait 2000",
         &expect![[r#"
             > start
@@ -491,27 +531,26 @@ fn a_stall_extends_every_session() {
             > durable 2
             commit slot 1
             > open 7 2500
+            > wait 2300
+            > stall 400
+            > report
             > wait 2000
-            > stall 60000
-            > step
-            > wait 2000
-            expired 7 at 62800 ms
+            expired 7 at 3000 ms
         "#]],
     );
 }
 
 #[test]
-fn time_stands_still_while_somebody_does_not_report() {
+fn a_report_ahead_of_the_others_counts_from_when_it_was_heard() {
     check(
         "start
          durable 1
          durable 2
          open 7 2500
-         wait 2000
-         step
+         stall 600
          touch 7
-         step
-         wait 3000",
+         report
+         wait 4000",
         &expect![[r#"
             > start
             append 1 promise 1
@@ -520,12 +559,11 @@ fn time_stands_still_while_somebody_does_not_report() {
             > durable 2
             commit slot 1
             > open 7 2500
-            > wait 2000
-            > step
+            > stall 600
             > touch 7
-            > step
-            > wait 3000
-            expired 7 at 5000 ms
+            > report
+            > wait 4000
+            expired 7 at 4000 ms
         "#]],
     );
 }
@@ -582,18 +620,18 @@ fn a_batch_takes_from_several_submitters() {
 
 #[test]
 fn many_touches_move_a_session_once() {
-    let mut expiry = Expiry::new(1000, 100, Instant(0));
+    let mut expiry = Expiry::new(1000, Instant(0));
     let mut expired = Vec::new();
-    expiry.register(SessionId(1), 2000);
+    expiry.register(SessionId(1), 2000, Instant(0));
     let mut now = Instant(0);
     for _ in 0..600 {
         now = now.plus_millis(100);
         expiry.pass(now, true);
-        expiry.touch(SessionId(1));
+        expiry.touch(SessionId(1), now);
         expiry.take_expired(&mut expired);
         let listed = expiry.buckets();
         let (left_ms, sessions) = listed.first().expect("it lives");
-        assert!((2000..=3300).contains(left_ms) && *sessions == [SessionId(1)], "{listed:?}");
+        assert!((2000..=3000).contains(left_ms) && *sessions == [SessionId(1)], "{listed:?}");
     }
     assert_eq!(expired, []);
 }

@@ -59,7 +59,9 @@ impl ReplicaCore {
     pub(super) fn take_report(&mut self) {
         let Some(report) = &mut self.report else { return };
         let rest = report.sessions.len().saturating_sub(TURN_TOUCHES_MAX);
-        self.input.touched.extend(report.sessions.drain(rest..));
+        let heard = report.heard_until;
+        let sessions = report.sessions.drain(rest..);
+        self.input.touched.extend(sessions.map(|session| (session, heard)));
         if rest > 0 {
             return;
         }

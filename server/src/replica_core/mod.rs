@@ -74,16 +74,14 @@ pub(crate) struct ReplicaSettings {
 }
 
 impl ReplicaSettings {
-    /// What `config` says about the replica `own`, which is the only voter. Shards report whom they
-    /// have heard of every `report_ms`.
-    pub(crate) fn standalone(config: &Config, own: Voter, report_ms: u64) -> Self {
+    /// What `config` says about the replica `own`, which is the only voter.
+    pub(crate) fn standalone(config: &Config, own: Voter) -> Self {
         Self {
             replica: ReplicaConfig {
                 own,
                 config: replica::Config::new(vec![own]),
                 appends_in_flight_max: APPENDS_IN_FLIGHT_MAX,
                 tick_ms: u64::from(config.tick_time_ms),
-                report_ms,
             },
             snap_log_bytes: config.snap_log_bytes,
         }
@@ -229,6 +227,7 @@ impl ReplicaCore {
     /// Takes what has arrived into the next step's input.
     fn take(&mut self, inbox: &Receiver<ToReplica>) {
         let now = self.clock.now();
+        self.input.now = now;
         self.input.wall = clock::wall();
         self.input.durable = self.news.durable.get();
         for event in self.news.log.take() {
