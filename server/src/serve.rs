@@ -16,7 +16,7 @@ use std::{
 };
 
 use ringkeeper_engine::{
-    ids::{Incarnation, SessionId, Slot},
+    ids::{SessionId, Slot},
     replica::Voter,
     state::{
         State,
@@ -321,9 +321,9 @@ impl Running {
         let state = opened.snapshot.map(|(_, state)| state).unwrap_or_default();
         // The first batch of this start comes after everything that was recovered.
         let serves_from = opened.recovered.last().slot.next();
-        let own = Voter { id: config.replica_id, incarnation: Incarnation(0) };
+        let own = Voter { id: config.replica_id, incarnation: opened.incarnation };
         let replica_parts = ReplicaParts {
-            settings: ReplicaSettings::standalone(&config, own, settings.touch_interval_ms),
+            settings: ReplicaSettings::standalone(&config, own),
             links: ReplicaLinks { shards: shard_senders, archivist: archivist_sender },
             clock,
             recovered: opened.recovered,
@@ -492,7 +492,7 @@ fn shard_settings(config: &Config, shard_count: usize) -> ShardSettings {
         min_session_timeout_ms: config.min_session_timeout_ms,
         max_session_timeout_ms: config.max_session_timeout_ms,
         // Often enough that the report's delay is small beside the shortest timeout.
-        touch_interval_ms: (shortest / 8).clamp(10, 500),
+        touch_interval_ms: (shortest / 16).clamp(10, 250),
         sessionless_timeout_ms: config.sessionless_timeout_ms,
         outstanding_max: outstanding.div_ceil(shard_count.max(1)),
         frame_bytes_max: config.jute_maxbuffer_bytes,
