@@ -48,13 +48,14 @@ pub(crate) fn run(command: &mut Command) -> Output {
 }
 
 /// What a run says and ends with: level and words of each trace line that is more than
-/// information, without the time and the directory's name.
-pub(crate) fn told(output: &Output, dir: &Path) -> String {
+/// information, without the time, and with each of `names` replaced by what is beside it.
+pub(crate) fn told(output: &Output, names: &[(&str, &str)]) -> String {
     let mut out = String::new();
     for line in String::from_utf8_lossy(&output.stderr).lines() {
         let words = line.split_once("Z ").map_or(line, |(_, words)| words).trim_start();
         if !words.starts_with("INFO") {
-            out.push_str(&words.replace(text(dir), "DIR"));
+            let replace = |line: String, (from, to): &(&str, &str)| line.replace(from, to);
+            out.push_str(&names.iter().fold(words.to_owned(), replace));
             out.push('\n');
         }
     }
@@ -97,7 +98,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts `serve` and waits until it listens.
+    /// Starts `serve` and waits until it serves.
     pub(crate) fn start(dir: &Path, arguments: &[&str]) -> Self {
         let mut child = serve(dir).args(arguments).stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -106,8 +107,10 @@ impl Server {
         thread::spawn(move || {
             let mut seen = Vec::new();
             for line in lines.map_while(Result::ok) {
-                let listening = line.contains("listening").then(|| line.rsplit(':').next());
-                if let Some(found) = listening.flatten().and_then(|port| port.trim().parse().ok()) {
+                let address = line.split_once("serving address=").map(|(_, rest)| rest);
+                let address = address.and_then(|rest| rest.split(' ').next());
+                if let Some(found) = address.and_then(|text| text.rsplit(':').next()?.parse().ok())
+                {
                     port.send(Ok(found)).ok();
                 }
                 seen.push(line);
