@@ -129,3 +129,24 @@ fn too_little_locked_memory_is_named() {
     "#]]
     .assert_eq(&told(&run(&mut command), &[]));
 }
+
+#[test]
+#[expect(clippy::print_stdout, reason = "says what was not tested")]
+fn io_uring_that_is_forbidden_is_named() {
+    const EPERM: &str = "1";
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/process/forbid_io_uring.py");
+    if Command::new("python3").arg("--version").output().is_err() {
+        println!("not tested: there is no python3");
+        return;
+    }
+    let mut command = Command::new("python3");
+    command.args([script, EPERM, env!("CARGO_BIN_EXE_ringkeeper"), "serve", "--check"]);
+    expect![[r#"
+        ERROR io_uring is forbidden, probably by the seccomp profile of a
+          container: allow io_uring_setup, io_uring_enter and io_uring_register
+          there (Docker: a profile of your own with --security-opt seccomp=FILE;
+          Kubernetes: seccompProfile)
+        exit 6
+    "#]]
+    .assert_eq(&told(&run(&mut command), &[]));
+}
