@@ -81,6 +81,9 @@ pub(crate) struct InspectArgs {
     /// Where the log is, if it is somewhere else
     #[arg(long, value_name = "DIR")]
     pub(crate) data_log_dir: Option<PathBuf>,
+    /// List every record of the log
+    #[arg(long)]
+    pub(crate) records: bool,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub(crate) json: bool,

@@ -33,7 +33,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() {
     let code = match cli::parse() {
         Command::Serve(arguments) => run_server(arguments),
-        Command::Inspect(_) | Command::Repair(_) => ExitCode::Unexpected,
+        Command::Inspect(arguments) => disk::inspect::run(&arguments),
+        Command::Repair(arguments) => disk::repair::run(&arguments),
         Command::ConfigKeys => {
             prepare::print_keys();
             ExitCode::Done

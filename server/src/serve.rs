@@ -98,28 +98,10 @@ impl ServeError {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Plan(_) => ExitCode::Config,
-            Self::Open(error) => open_exit_code(error),
+            Self::Open(error) => error.exit_code(),
             Self::Listen { .. } => ExitCode::Listen,
             Self::Start { .. } => ExitCode::Environment,
         }
-    }
-}
-
-fn open_exit_code(error: &OpenError) -> ExitCode {
-    match error {
-        OpenError::InUse { .. } => ExitCode::DataDirInUse,
-        OpenError::Damage { .. } | OpenError::LostSuperblocks { .. } => ExitCode::Damaged,
-        OpenError::SmallSegments { .. } => ExitCode::Config,
-        OpenError::ApacheData { .. }
-        | OpenError::Missing { .. }
-        | OpenError::NotADirectory { .. }
-        | OpenError::NotWritable { .. }
-        | OpenError::NoDirectIo { .. }
-        | OpenError::Misread { .. }
-        | OpenError::Volatile { .. }
-        | OpenError::NewerVersion { .. }
-        | OpenError::OtherReplica { .. }
-        | OpenError::Io { .. } => ExitCode::DataDir,
     }
 }
 

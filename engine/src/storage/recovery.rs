@@ -319,6 +319,12 @@ impl Recovery {
         &self.segments
     }
 
+    /// Where the next record is expected, for a report.
+    #[must_use]
+    pub fn end(&self) -> Lsn {
+        self.next
+    }
+
     /// The last batch that was taken, for a report.
     #[must_use]
     pub fn last(&self) -> Base {

@@ -48,19 +48,21 @@ pub(super) fn lock_directory(directory: &Path) -> Result<File, OpenError> {
         .map_err(denied)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {}
-        Err(rustix::io::Errno::WOULDBLOCK) => {
-            let mut holder = String::new();
-            // Only for the message: without a number it says so.
-            let is_read = file.read_to_string(&mut holder).is_ok();
-            let holder = holder.trim();
-            let holder = if is_read && !holder.is_empty() { holder } else { "unknown" };
-            return Err(OpenError::InUse { path: directory.to_owned(), pid: holder.to_owned() });
-        }
+        Err(rustix::io::Errno::WOULDBLOCK) => return Err(in_use(directory, &mut file)),
         Err(error) => return Err(OpenError::io("lock", &path, error.into())),
     }
     file.set_len(0).map_err(denied)?;
     writeln!(file, "{}", std::process::id()).map_err(denied)?;
     Ok(file)
+}
+
+fn in_use(directory: &Path, lock: &mut File) -> OpenError {
+    let mut holder = String::new();
+    // Only for the message: without a number it says so.
+    let is_read = lock.read_to_string(&mut holder).is_ok();
+    let holder = holder.trim();
+    let holder = if is_read && !holder.is_empty() { holder } else { "unknown" };
+    OpenError::InUse { path: directory.to_owned(), pid: holder.to_owned() }
 }
 
 /// Both directories, once if they are the same.
@@ -158,8 +160,19 @@ fn is_volatile(directory: &Path) -> bool {
     kind.is_some_and(|kind| kind == TMPFS || kind == RAMFS)
 }
 
+/// Whether a directory is there and no server uses it: for the offline tools. Leaves no trace.
+pub(super) fn look(directory: &Path) -> Result<(), OpenError> {
+    prepare(directory, false)?;
+    refuse_apache(directory)?;
+    let Ok(mut file) = File::open(names::lock(directory)) else { return Ok(()) };
+    match flock(&file, FlockOperation::NonBlockingLockShared) {
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(in_use(directory, &mut file)),
+        _ => Ok(()),
+    }
+}
+
 /// What the device says about its sectors. Where it cannot be asked, the smallest there are.
-fn atomic_bytes(directory: &Path) -> usize {
+pub(super) fn atomic_bytes(directory: &Path) -> usize {
     const SMALLEST: usize = 512;
     let Ok(metadata) = fs::metadata(directory) else { return SMALLEST };
     if is_volatile(directory) {

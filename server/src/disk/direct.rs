@@ -5,7 +5,7 @@ use std::{
     fs::{File, OpenOptions},
     io,
     os::unix::fs::{FileExt, OpenOptionsExt},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use ringkeeper_engine::storage::block::{BLOCK_BYTES, Block};
@@ -57,7 +57,6 @@ impl std::fmt::Debug for AlignedBuffer {
 #[derive(Debug)]
 pub(super) struct DirectFile {
     file: File,
-    path: PathBuf,
 }
 
 impl DirectFile {
@@ -79,12 +78,7 @@ impl DirectFile {
     fn with(options: &mut OpenOptions, path: &Path) -> io::Result<Self> {
         let direct = i32::try_from(OFlags::DIRECT.bits()).expect("a flag of open(2)");
         let file = options.custom_flags(direct).open(path)?;
-        Ok(Self { file, path: path.to_owned() })
-    }
-
-    /// Where it is.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+        Ok(Self { file })
     }
 
     /// The length of the file.

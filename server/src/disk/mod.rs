@@ -8,11 +8,13 @@
 
 mod checks;
 mod direct;
+pub(crate) mod inspect;
 pub(crate) mod log_writer;
 mod names;
 pub(crate) mod open;
 mod pool;
 mod recover;
+pub(crate) mod repair;
 mod scan;
 pub(crate) mod segments;
 mod snapshot_reader;

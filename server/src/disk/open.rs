@@ -31,7 +31,7 @@ use super::{
     snapshot_writer::SnapshotDirectory,
     superblocks::{self, Superblocks},
 };
-use crate::mailbox::mailbox;
+use crate::{exit_code::ExitCode, mailbox::mailbox};
 
 pub(crate) use super::checks::DirectoryLock;
 
@@ -92,6 +92,12 @@ pub(crate) enum OpenError {
     /// It is not there, and must not be made.
     #[error("{path} does not exist: make it, or allow it to be made (datadir.autocreate=true)")]
     Missing {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// Nothing in it is ours.
+    #[error("{path} holds no data of this server")]
+    NoData {
         /// The directory.
         path: PathBuf,
     },
@@ -198,6 +204,26 @@ pub(crate) enum OpenError {
 }
 
 impl OpenError {
+    /// How a process ends that cannot go on without the directory.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::InUse { .. } => ExitCode::DataDirInUse,
+            Self::Damage { .. } | Self::LostSuperblocks { .. } => ExitCode::Damaged,
+            Self::SmallSegments { .. } => ExitCode::Config,
+            Self::ApacheData { .. }
+            | Self::Missing { .. }
+            | Self::NoData { .. }
+            | Self::NotADirectory { .. }
+            | Self::NotWritable { .. }
+            | Self::NoDirectIo { .. }
+            | Self::Misread { .. }
+            | Self::Volatile { .. }
+            | Self::NewerVersion { .. }
+            | Self::OtherReplica { .. }
+            | Self::Io { .. } => ExitCode::DataDir,
+        }
+    }
+
     pub(super) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io { action, path: path.to_owned(), source }
     }

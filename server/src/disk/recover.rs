@@ -7,8 +7,7 @@ use ringkeeper_engine::{
     storage::{
         Base,
         recovery::{Options, Outcome},
-        snapshot_file::{SnapshotDamage, SnapshotMeta},
-        standalone::Owner,
+        snapshot_file::SnapshotMeta,
         superblock::Superblock,
     },
 };
@@ -45,9 +44,10 @@ pub(super) fn recover<L: LoadSnapshot>(
 ) -> Result<Recovery<L::State>, OpenError> {
     let mut rotten = Vec::new();
     for (slot, path) in contents.snapshots.iter().rev() {
-        let attempt = SnapshotFile::open(path, *slot)
-            .and_then(|file| check_owner(&contents.superblock.owner, file))
-            .and_then(|file| with_snapshot::<L>(contents, &file));
+        let attempt = SnapshotFile::open(path, *slot).and_then(|file| {
+            file.check_owner(&contents.superblock.owner)?;
+            with_snapshot::<L>(contents, &file)
+        });
         match attempt {
             Ok((outcome, snapshot)) => {
                 let kept = contents.snapshots.range(..=slot).map(|(slot, _)| *slot).collect();
@@ -98,10 +98,6 @@ impl Contents {
             atomic_bytes: self.atomic_bytes,
         }
     }
-}
-
-fn check_owner(owner: &Owner, file: SnapshotFile) -> Result<SnapshotFile, SnapshotError> {
-    if file.trailer.owner == *owner { Ok(file) } else { Err(SnapshotDamage::Foreign.into()) }
 }
 
 /// Keeps snapshots that cannot be used out of the way, for whoever wants to look into them.

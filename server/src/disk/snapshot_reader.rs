@@ -13,6 +13,7 @@ use ringkeeper_engine::{
     storage::{
         block::BLOCK_BYTES,
         snapshot_file::{Decoder, FRAME_BYTES_MAX, SnapshotDamage, Trailer},
+        standalone::Owner,
     },
 };
 
@@ -61,6 +62,12 @@ impl SnapshotFile {
             return Err(SnapshotDamage::Misnamed { found: trailer.meta.base.slot.0 }.into());
         }
         Ok(Self { path: path.to_owned(), file_bytes, trailer })
+    }
+
+    /// Refuses the snapshot of another cluster.
+    pub(super) fn check_owner(&self, owner: &Owner) -> Result<(), SnapshotError> {
+        let is_ours = self.trailer.owner == *owner;
+        if is_ours { Ok(()) } else { Err(SnapshotDamage::Foreign.into()) }
     }
 
     /// Reads and checks everything; gives each chunk to `push`, and ends when that fails.

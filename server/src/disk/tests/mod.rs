@@ -5,3 +5,4 @@ mod directory;
 mod harness;
 mod log;
 mod snapshots;
+mod tools;
