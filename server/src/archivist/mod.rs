@@ -1,8 +1,8 @@
 //! The archivist: a thread with a State of its own, for whatever takes longer than a client should
 //! wait: snapshots, scans for containers and TTL znodes, and questions about the whole tree.
 //!
-//! A snapshot is of one slot exactly: while it is written, nothing is applied, and committed batches
-//! queue here. Nobody waits for this thread but who asks it a question.
+//! A snapshot is of one slot exactly: while it is written, nothing is applied, and committed
+//! batches queue here. Nobody waits for this thread but who asks it a question.
 
 mod reaper;
 mod snapshot;

@@ -22,7 +22,9 @@ fn crash(log: &mut Log, reached: &[bool]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 2_000, failure_persistence: None, ..Default::default()
+    })]
 
     #[test]
     fn a_crash_loses_nothing_that_was_acknowledged(

@@ -191,7 +191,9 @@ fn undamaged_logs_come_back_whole() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12_000, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 12_000, failure_persistence: None, ..Default::default()
+    })]
 
     /// A server that was idle for a moment before it ended: everything is witnessed twice.
     #[test]
