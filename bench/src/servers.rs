@@ -11,7 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::wire::{Connect, Connection, Failure, records::op};
+use crate::{
+    rng::Rng,
+    wire::{Connect, Connection, Failure, records::op},
+};
 
 /// Longest wait for a server to serve: a JVM on a busy machine with a large data directory.
 const START_WAIT: Duration = Duration::from_secs(90);
@@ -155,6 +158,7 @@ pub struct Server {
     settings: Settings,
     port: u16,
     child: Option<Child>,
+    has_served: bool,
     removes_dir: bool,
 }
 
@@ -177,22 +181,25 @@ impl Server {
             settings,
             port: free_port()?,
             child: None,
+            has_served: false,
             removes_dir: false,
         })
     }
 
     /// Starts the process and waits until it serves.
     pub fn run(&mut self) -> Result<(), Failure> {
-        // Between asking the system for a free port and the server's use of it, another process may
-        // take it: try again with another one.
+        // Between the look for a free port and the server's use of it, another process may take it:
+        // try again with another one. But a server that has served must come back where it was.
         for _ in 0..3 {
             self.spawn()?;
             match self.wait_until_serving() {
-                Ok(()) => return Ok(()),
-                Err(cause) if self.trace().contains("ddress already in use") => {
+                Ok(()) => {
+                    self.has_served = true;
+                    return Ok(());
+                }
+                Err(_) if !self.has_served && self.trace().contains("ddress already in use") => {
                     self.kill()?;
                     self.port = free_port()?;
-                    drop(cause);
                 }
                 Err(cause) => {
                     self.kill()?;
@@ -357,9 +364,22 @@ fn probe(address: SocketAddr) -> Result<(), Failure> {
     connection.close()?.ok()
 }
 
-/// A port that nobody listens on at this moment.
+/// A port that nobody listens on at this moment. Below those that the system gives to outgoing
+/// connections: one of them could take the port while its server is being restarted.
 pub fn free_port() -> Result<u16, Failure> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+    let mut rng = Rng::new(u64::from(std::process::id()) ^ u64::try_from(now_ns()?)?);
+    for _ in 0..200 {
+        let port = u16::try_from(10_000 + rng.below(20_000))?;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err("no free port in 200 tries".into())
+}
+
+fn now_ns() -> Result<u128, Failure> {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+    Ok(now.as_nanos())
 }
 
 /// The answer to a four-letter word: everything until the server closes.
