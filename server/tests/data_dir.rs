@@ -144,8 +144,52 @@ fn the_log_of_another_cluster_is_refused() {
     }
     let log_dir = other.path().join("log");
     let output = run(serve(ours.path()).args(["--data-log-dir", text(&log_dir)]));
-    let told = told(&output, &[]);
-    assert!(told.contains("belongs to another cluster"), "{told}");
+    let told = told(&output, &[(text(other.path()), "OTHER")]);
+    expect![[r#"
+        ERROR OTHER/log/segment-00000001 is of another cluster or another data
+          directory: choose the log directory that belongs to this data directory
+          (dataLogDir, --data-log-dir)
+        exit 3
+    "#]]
+    .assert_eq(&told);
+}
+
+#[test]
+fn damage_is_refused_with_the_command_that_gives_it_up() {
+    let dir = directory();
+    let log_dir = dir.path().join("log");
+    let log_dir = ["--data-log-dir", text(&log_dir)];
+    for _ in 0..3 {
+        Server::start(dir.path(), &log_dir).stop(Signal::TERM);
+    }
+    let segment = dir.path().join("log/segment-00000002");
+    let mut bytes = fs::read(&segment).unwrap();
+    bytes[2 * 4096 + 100] ^= 1;
+    fs::write(&segment, &bytes).unwrap();
+
+    let output = run(serve(dir.path()).args(log_dir));
+    let told = told(&output, &[(text(dir.path()), "DIR")]);
+    expect![[r#"
+        ERROR DIR/log/segment-00000002: segment 2, offset 8192: records up to
+          2:5 were durable, and may have been acknowledged. Everything before
+          slot 2 is sound; slot 2 and what follows it cannot be read. Nothing was
+          changed. Restore the directory from a copy, or give up slot 2 and what
+          follows it: ringkeeper repair DIR --data-log-dir DIR/log --truncate-at
+          2
+        exit 5
+    "#]]
+    .assert_eq(&told);
+    assert_eq!(fs::read(&segment).unwrap(), bytes, "nothing was changed");
+    let inspect = ["inspect", text(dir.path()), log_dir[0], log_dir[1]];
+    assert_eq!(run(&mut ringkeeper(&inspect)).status.code(), Some(5));
+
+    let trace = String::from_utf8(output.stderr).unwrap();
+    let (_, command) = trace.trim().rsplit_once("ringkeeper repair ").unwrap();
+    let command: Vec<&str> = ["repair"].into_iter().chain(command.split(' ')).collect();
+    assert_eq!(run(&mut ringkeeper(&command)).status.code(), Some(0));
+    assert_eq!(run(&mut ringkeeper(&inspect)).status.code(), Some(0));
+    let server = Server::start(dir.path(), &log_dir);
+    assert!(server.word("srvr").contains("Mode: standalone"));
 }
 
 #[test]

@@ -180,16 +180,25 @@ pub(crate) enum OpenError {
     /// The log is damaged.
     #[error(
         "{path}: {damage}. Nothing was changed. Restore the directory from a copy, or give up slot \
-         {} and what follows it: ringkeeper repair {} --truncate-at {}",
-        damage.slot.0, log_dir.display(), damage.slot.0
+         {} and what follows it: ringkeeper repair {directories} --truncate-at {}",
+        damage.slot.0, damage.slot.0
     )]
     Damage {
         /// The segment's file.
         path: PathBuf,
         /// Where, and what.
         damage: Damage,
-        /// The directory.
-        log_dir: PathBuf,
+        /// As `ringkeeper repair` wants them.
+        directories: String,
+    },
+    /// The log is another one's.
+    #[error(
+        "{path} is of another cluster or another data directory: choose the log directory that \
+         belongs to this data directory (dataLogDir, --data-log-dir)"
+    )]
+    ForeignLog {
+        /// The segment's file.
+        path: PathBuf,
     },
     /// A file could not be handled.
     #[error("cannot {action} {path}: {source}")]
@@ -220,6 +229,7 @@ impl OpenError {
             | Self::Volatile { .. }
             | Self::NewerVersion { .. }
             | Self::OtherReplica { .. }
+            | Self::ForeignLog { .. }
             | Self::Io { .. } => ExitCode::DataDir,
         }
     }

@@ -6,7 +6,7 @@ use ringkeeper_engine::{
     ids::Slot,
     storage::{
         Base,
-        recovery::{Options, Outcome},
+        recovery::{DamageKind, Options, Outcome},
         snapshot_file::SnapshotMeta,
         superblock::Superblock,
     },
@@ -114,7 +114,19 @@ fn scan_error(config: &DiskConfig, error: ScanError) -> OpenError {
         ScanError::Io { path, source } => OpenError::io("read", &path, source),
         ScanError::Damage(damage) => {
             let path = super::names::segment(&config.log_dir, damage.lsn.segment());
-            OpenError::Damage { path, damage, log_dir: config.log_dir.clone() }
+            if damage.kind == DamageKind::ForeignSegment {
+                return OpenError::ForeignLog { path };
+            }
+            OpenError::Damage { path, damage, directories: directories(config) }
         }
     }
+}
+
+/// The directories as `ringkeeper repair` wants them.
+fn directories(config: &DiskConfig) -> String {
+    let data_dir = config.data_dir.display();
+    if config.log_dir == config.data_dir {
+        return data_dir.to_string();
+    }
+    format!("{data_dir} --data-log-dir {}", config.log_dir.display())
 }

@@ -140,7 +140,7 @@ fn with_the_log_of_another_cluster() {
         directory.path(),
         &config,
         &expect![
-            "DIR/log/segment-00000001: segment 1, offset 0: the segment belongs to another cluster or another data directory. Everything before slot 1 is sound; slot 1 and what follows it cannot be read. Nothing was changed. Restore the directory from a copy, or give up slot 1 and what follows it: ringkeeper repair DIR/log --truncate-at 1"
+            "DIR/log/segment-00000001 is of another cluster or another data directory: choose the log directory that belongs to this data directory (dataLogDir, --data-log-dir)"
         ],
     );
 }
