@@ -36,10 +36,10 @@ struct CommandLine {
 /// `ringkeeper serve`.
 #[derive(Args, Clone, Debug, Eq, PartialEq)]
 pub(crate) struct ServeArgs {
-    /// A ZooKeeper configuration file; or PORT DATADIR [TICKTIME [MAXCLIENTCNXNS]]
+    /// A ZooKeeper configuration file; or `PORT DATADIR [TICKTIME [MAXCLIENTCNXNS]]`
     #[arg(value_name = "ZOO_CFG", num_args = 0..=4)]
     arguments: Vec<String>,
-    /// A property, as in SERVER_JVMFLAGS: zookeeper.<key>, jute.maxbuffer, .. The file wins over it
+    /// A property, as in SERVER_JVMFLAGS: `zookeeper.<key>`, jute.maxbuffer, .. The file wins
     #[arg(short = 'D', value_name = "KEY=VALUE", value_parser = define)]
     defines: Vec<(String, String)>,
     /// Where the data is, instead of dataDir; the log too, without --data-log-dir
