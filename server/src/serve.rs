@@ -4,6 +4,9 @@
 //! opened and the cores start; they replay the log's tail, and only a shard that has come to the
 //! end of it listens: a client that gets a connection gets answers.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     fmt, io, mem,
     net::SocketAddr,
@@ -318,7 +321,8 @@ impl Running {
             clock,
             state: state.clone(),
             last_snapshot: None,
-            wants_snapshot: opened.segment_count > SEGMENTS_WITHOUT_SNAPSHOT,
+            wants_snapshot_from: (opened.segment_count > SEGMENTS_WITHOUT_SNAPSHOT)
+                .then_some(serves_from),
             directory: opened.snapshots,
             replica,
         };

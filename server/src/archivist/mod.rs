@@ -16,7 +16,7 @@ use std::{
 };
 
 use ringkeeper_engine::{
-    ids::Instant,
+    ids::{Instant, Slot},
     state::{
         Changes, State,
         command::{Committed, Op},
@@ -77,8 +77,9 @@ pub(crate) struct ArchivistStart {
     pub(crate) state: State,
     /// The snapshot that it was loaded from.
     pub(crate) last_snapshot: Option<SnapshotDone>,
-    /// Whether the log is so long that a snapshot should shorten it now.
-    pub(crate) wants_snapshot: bool,
+    /// If the log is so long that a snapshot should shorten it soon: from which slot on, which is
+    /// the end of what is replayed now.
+    pub(crate) wants_snapshot_from: Option<Slot>,
     /// Where snapshots go.
     pub(crate) directory: SnapshotDirectory,
     /// Who is told.
@@ -114,10 +115,11 @@ pub(crate) fn start(
         changes: Changes::default(),
         waiting: VecDeque::new(),
         snapshots: Snapshots::new(
+            start.clock,
             start.settings.snap_count,
             start.directory,
             start.last_snapshot,
-            start.wants_snapshot,
+            start.wants_snapshot_from,
         ),
         snapshot: None,
         reaper: Reaper::new(start.settings, now),
@@ -155,7 +157,7 @@ impl Archivist {
                 self.waiting.push_back(committed);
             }
             ToArchivist::Committed(committed) => self.apply(&committed),
-            ToArchivist::Snapshot => self.snapshots.want(),
+            ToArchivist::Snapshot => self.snapshots.want_from(Slot(0)),
             ToArchivist::Ask { question, reply } => {
                 let answer = self.answer(question);
                 // Whoever asked may have given up.
@@ -175,7 +177,7 @@ impl Archivist {
                 self.reaper.note_applied();
             }
         }
-        self.snapshots.note_applied(u64::from(committed.header.zxid_count));
+        self.snapshots.note_applied(&committed.header);
     }
 
     /// Goes on with a snapshot, or starts one that is due.

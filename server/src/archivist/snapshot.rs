@@ -3,14 +3,14 @@
 use std::io;
 
 use ringkeeper_engine::{
-    batch::Base,
-    ids::Instant,
+    batch::{Base, BatchHeader},
+    ids::{Instant, Slot},
     state::{State, snapshot},
     storage::snapshot_file::SnapshotMeta,
 };
 
 use crate::{
-    clock,
+    clock::{self, Clock},
     disk::snapshot_writer::{SnapshotDirectory, SnapshotWriter},
     messages::SnapshotDone,
 };
@@ -18,18 +18,25 @@ use crate::{
 /// After a failure, the next attempt waits so long: a full disk does not get emptier by trying.
 const RETRY_AFTER_MS: u64 = 10_000;
 
+/// A snapshot is followed by so many times its own duration without one, so that a State that is
+/// large beside `snapCount` does not keep the disk busy with snapshots alone.
+const PAUSE_FACTOR: u64 = 9;
+
 /// A time that does not come.
 const NEVER: Instant = Instant(u64::MAX);
 
 /// When a snapshot is due, and which was the last.
 pub(super) struct Snapshots {
+    clock: Clock,
     snap_count: u64,
     directory: SnapshotDirectory,
     last: Option<SnapshotDone>,
+    /// The slot that was applied last.
+    applied: Slot,
     /// Commands since the last one was started.
     command_count: u64,
-    /// Whether one is wanted whatever the count.
-    is_wanted: bool,
+    /// From which slot on one is wanted whatever the count.
+    wanted_from: Option<Slot>,
     /// None is started before.
     not_before: Instant,
 }
@@ -62,22 +69,33 @@ pub(super) enum Progress {
 
 impl Snapshots {
     pub(super) fn new(
+        clock: Clock,
         snap_count: u64,
         directory: SnapshotDirectory,
         last: Option<SnapshotDone>,
-        is_wanted: bool,
+        wanted_from: Option<Slot>,
     ) -> Self {
-        Self { snap_count, directory, last, command_count: 0, is_wanted, not_before: Instant(0) }
+        Self {
+            clock,
+            snap_count,
+            directory,
+            last,
+            applied: Slot(0),
+            command_count: 0,
+            wanted_from,
+            not_before: Instant(0),
+        }
     }
 
-    /// Has one written as soon as possible.
-    pub(super) fn want(&mut self) {
-        self.is_wanted = true;
+    /// Has one written as soon as `slot` is applied.
+    pub(super) fn want_from(&mut self, slot: Slot) {
+        self.wanted_from = Some(slot);
     }
 
-    /// Counts commands that were applied.
-    pub(super) fn note_applied(&mut self, command_count: u64) {
-        self.command_count += command_count;
+    /// Counts what was applied.
+    pub(super) fn note_applied(&mut self, header: &BatchHeader) {
+        self.applied = header.slot;
+        self.command_count += u64::from(header.zxid_count);
     }
 
     /// When one will be started unless more is applied.
@@ -86,7 +104,11 @@ impl Snapshots {
     }
 
     fn is_due(&self) -> bool {
-        self.is_wanted || self.command_count >= self.snap_count
+        // Without anything applied since, the last one still holds.
+        let last = self.last.as_ref().map_or(Slot(0), |last| last.base.slot);
+        last < self.applied
+            && (self.command_count >= self.snap_count
+                || self.wanted_from.is_some_and(|slot| slot <= self.applied))
     }
 
     /// Starts one if it is due.
@@ -95,15 +117,10 @@ impl Snapshots {
             return None;
         }
         let base = base_of(state);
-        if self.last.as_ref().is_some_and(|last| last.base.slot == base.slot) {
-            // Nothing has happened since.
-            self.is_wanted = false;
-            return None;
-        }
         match self.directory.create(base) {
             Ok(file) => {
                 tracing::info!(slot = base.slot.0, zxid = %base.last_zxid, "snapshot started");
-                self.is_wanted = false;
+                self.wanted_from = None;
                 self.command_count = 0;
                 let writer = snapshot::Writer::new(state);
                 let snapshot = Snapshot { base, writer, file, started: now, next_chunk_at: now };
@@ -151,6 +168,7 @@ impl Snapshots {
             session_count: state.session_count() as u64,
         };
         let written = snapshot.file.finish(meta)?;
+        let now = self.clock.now();
         let done = SnapshotDone {
             base: snapshot.base,
             done_at: clock::wall(),
@@ -158,6 +176,7 @@ impl Snapshots {
             bytes: written.bytes,
             took_ms: now.0.saturating_sub(snapshot.started.0) / 1_000_000,
         };
+        self.not_before = now.plus_millis(PAUSE_FACTOR * done.took_ms);
         let (slot, path) = (done.base.slot.0, done.path.display());
         tracing::info!(slot, %path, bytes = done.bytes, ms = done.took_ms, "snapshot written");
         self.last = Some(done.clone());
@@ -167,7 +186,7 @@ impl Snapshots {
     /// The server goes on without it: the log grows, and restarts take longer.
     fn fail(&mut self, error: &io::Error, now: Instant) {
         tracing::error!(%error, "cannot write a snapshot; trying again later");
-        self.is_wanted = true;
+        self.want_from(self.applied);
         self.not_before = now.plus_millis(RETRY_AFTER_MS);
     }
 
