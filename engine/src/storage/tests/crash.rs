@@ -21,10 +21,13 @@ fn crash(log: &mut Log, reached: &[bool]) {
     }
 }
 
+/// Failures are told by their inputs: nothing is kept in files.
+fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: 2_000, failure_persistence: None, ..Default::default()
-    })]
+    #![proptest_config(cases(2_000))]
 
     #[test]
     fn a_crash_loses_nothing_that_was_acknowledged(

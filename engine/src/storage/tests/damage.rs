@@ -190,10 +190,13 @@ fn undamaged_logs_come_back_whole() {
     }
 }
 
+/// Failures are told by their inputs: nothing is kept in files.
+fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: 12_000, failure_persistence: None, ..Default::default()
-    })]
+    #![proptest_config(cases(12_000))]
 
     /// A server that was idle for a moment before it ended: everything is witnessed twice.
     #[test]

@@ -13,7 +13,8 @@ use crate::disk::{DiskConfig, names};
 fn check(directory: &Path, config: &DiskConfig, expected: &Expect) {
     let error = session(config, async |_| ()).unwrap_err().to_string();
     let error = error.replace(directory.to_str().unwrap(), "DIR");
-    expected.assert_eq(&error.replace(&std::process::id().to_string(), "PID"));
+    let error = error.replace(&std::process::id().to_string(), "PID");
+    expected.assert_eq(&(error + "\n"));
 }
 
 #[test]
@@ -68,7 +69,9 @@ fn a_file_instead() {
     check(
         directory.path(),
         &config,
-        &expect!["DIR/data is not a directory: choose one (dataDir, dataLogDir)"],
+        &expect![[r#"
+            DIR/data is not a directory: choose one (dataDir, dataLogDir)
+        "#]],
     );
 }
 
@@ -164,6 +167,8 @@ fn segments_too_small_for_a_record() {
     check(
         directory.path(),
         &config,
-        &expect!["segments of 2097152 bytes are too small: 3145728 are needed at least"],
+        &expect![[r#"
+            segments of 2097152 bytes are too small: 3145728 are needed at least
+        "#]],
     );
 }
