@@ -27,9 +27,9 @@ fn data_of_apache_zookeeper() {
     check(
         directory.path(),
         &config,
-        &expect![
-            "DIR/log/version-2 holds data of Apache ZooKeeper, which this version cannot import: choose an empty directory (dataDir, --data-dir)"
-        ],
+        &expect![[r#"
+            DIR/log/version-2 holds data of Apache ZooKeeper, which this version cannot import: choose an empty directory (dataDir, --data-dir)
+        "#]],
     );
 }
 
@@ -41,9 +41,9 @@ fn in_use() {
     check(
         directory.path(),
         &config,
-        &expect![
-            "DIR/data is in use by process PID: stop it, or choose another directory (dataDir)"
-        ],
+        &expect![[r#"
+            DIR/data is in use by process PID: stop it, or choose another directory (dataDir)
+        "#]],
     );
     opened.segments.stop();
 }
@@ -55,9 +55,9 @@ fn missing() {
     check(
         directory.path(),
         &config,
-        &expect![
-            "DIR/data does not exist: make it, or allow it to be made (datadir.autocreate=true)"
-        ],
+        &expect![[r#"
+            DIR/data does not exist: make it, or allow it to be made (datadir.autocreate=true)
+        "#]],
     );
 }
 
@@ -84,9 +84,9 @@ fn of_another_replica() {
     check(
         directory.path(),
         &config,
-        &expect![
-            "DIR/data belongs to replica 1, and this is replica 2: correct myid, or choose the right directory"
-        ],
+        &expect![[r#"
+            DIR/data belongs to replica 1, and this is replica 2: correct myid, or choose the right directory
+        "#]],
     );
 }
 
@@ -106,9 +106,9 @@ fn of_a_later_version() {
     check(
         directory.path(),
         &config,
-        &expect![
-            "DIR/data has format version 2; this server knows versions up to 1: start the version that wrote it, or a later one"
-        ],
+        &expect![[r#"
+            DIR/data has format version 2; this server knows versions up to 1: start the version that wrote it, or a later one
+        "#]],
     );
 }
 
@@ -123,9 +123,9 @@ fn without_superblocks() {
     check(
         directory.path(),
         &config,
-        &expect![
-            "both superblocks in DIR/data are missing or damaged, and there is a log: what was promised is not known any more; restore the directory from a copy, or start with an empty one"
-        ],
+        &expect![[r#"
+            both superblocks in DIR/data are missing or damaged, and there is a log: what was promised is not known any more; restore the directory from a copy, or start with an empty one
+        "#]],
     );
 }
 
@@ -142,9 +142,9 @@ fn with_the_log_of_another_cluster() {
     check(
         directory.path(),
         &config,
-        &expect![
-            "DIR/log/segment-00000001 is of another cluster or another data directory: choose the log directory that belongs to this data directory (dataLogDir, --data-log-dir)"
-        ],
+        &expect![[r#"
+            DIR/log/segment-00000001 is of another cluster or another data directory: choose the log directory that belongs to this data directory (dataLogDir, --data-log-dir)
+        "#]],
     );
 }
 
