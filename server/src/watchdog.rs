@@ -1,11 +1,11 @@
 //! The watchdog: a thread that wakes a core that has fallen asleep over its work, and ends the
 //! process when a core makes no progress at all.
 //!
-//! An executor of glommio 0.9 parks although tasks are runnable when its preempt timer fires between
-//! its arming and the first look at it, as happens on a busy machine to a thread that was just
-//! descheduled. If the task of the core's own tick is among the runnable ones then no timer is left
-//! to end the sleep, and only something from outside can: this thread. Seen before it did so: cores
-//! that slept for ten seconds under a load of ten threads on two processors.
+//! An executor of glommio 0.9 parks although tasks are runnable when its preempt timer fires
+//! between its arming and the first look at it, as happens on a busy machine to a thread that was
+//! just descheduled. If the task of the core's own tick is among the runnable ones then no timer
+//! is left to end the sleep, and only something from outside can: this thread. Seen before it did
+//! so: cores that slept for ten seconds under a load of ten threads on two processors.
 //!
 //! A server with one dead core and live siblings is worse than a stopped one: its clients keep
 //! their sockets and get no answers. So after ten seconds without a sign of life the process ends.
