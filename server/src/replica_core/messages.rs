@@ -18,6 +18,9 @@ use crate::{
 /// Sessions of a report that one turn takes: more would keep the core from its commits.
 const TURN_TOUCHES_MAX: usize = 4096;
 
+/// Snapshots that are asked for when writes are refused: the log before the older of two may go.
+const REFUSAL_SNAPSHOTS: u32 = 2;
+
 /// A shard's report of whom it has heard of.
 pub(super) struct TouchReport {
     shard: ShardId,
@@ -86,15 +89,24 @@ impl ReplicaCore {
             LogEvent::WritesRefused(refused) => {
                 if refused {
                     tracing::error!("writes are refused: the log's disk is full");
-                    // Only a snapshot frees log.
-                    self.ask_snapshot();
+                    self.refusal_snapshots = REFUSAL_SNAPSHOTS;
+                    self.ask_refusal_snapshot();
                 } else {
                     tracing::info!("writes are accepted again");
+                    self.refusal_snapshots = 0;
                 }
                 for shard in &self.shards {
                     shard.post(ToShard::WritesRefused(refused));
                 }
             }
+        }
+    }
+
+    /// While writes are refused: only snapshots free log.
+    fn ask_refusal_snapshot(&mut self) {
+        if self.refusal_snapshots > 0 {
+            self.refusal_snapshots -= 1;
+            self.ask_snapshot();
         }
     }
 
@@ -129,6 +141,7 @@ impl ReplicaCore {
         self.stats.snapshot_ms.record(done.took_ms);
         self.log_bytes = 0;
         self.input.snapshot = Some(done.base);
+        self.ask_refusal_snapshot();
     }
 
     fn answer(&mut self, question: ReplicaQuestion) -> ReplicaAnswer {

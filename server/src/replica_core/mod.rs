@@ -126,6 +126,8 @@ pub(crate) struct ReplicaCore {
 
     /// Bytes of log since the last snapshot was asked for.
     log_bytes: u64,
+    /// Snapshots that are still to be asked for because writes are refused.
+    refusal_snapshots: u32,
     is_stopping: bool,
     stats: ReplicaStats,
 }
@@ -173,6 +175,7 @@ impl ReplicaCore {
             reads: VecDeque::new(),
             read_count: 0,
             log_bytes: 0,
+            refusal_snapshots: 0,
             is_stopping: false,
             stats: ReplicaStats::default(),
         }
