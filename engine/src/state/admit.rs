@@ -93,6 +93,8 @@ pub fn admit(write: &Write<'_>, auth: &[Id], settings: EdgeSettings) -> Op {
 
 fn admit_multi(writes: &[Write<'_>], auth: &[Id], settings: EdgeSettings) -> Op {
     let is_malformed = |write: &Write<'_>| match write {
+        // Bad flags of a createTTL make that one fail, and spoil nothing else.
+        Write::Create(create) if create.variant == CreateVariant::Ttl => false,
         Write::Create(create) => Mode::from_flags(create.flags).is_none(),
         Write::SetAcl { .. } | Write::Multi(_) | Write::Reconfig { .. } => true,
         Write::Delete { .. } | Write::SetData { .. } | Write::Check { .. } => false,

@@ -219,7 +219,7 @@ fn multi_create(write: Write<'_>) -> Result<Write<'_>, DecodeError> {
     };
     let has_ttl_mode = matches!(create.flags, 5 | 6);
     if create.variant == CreateVariant::Ttl {
-        if !has_ttl_mode {
+        if !has_ttl_mode && (0..=6).contains(&create.flags) {
             create.variant = CreateVariant::Create;
             create.ttl = -1;
         }
