@@ -39,6 +39,7 @@ fn main() -> std::process::ExitCode {
         multi::each_kind_of_failure_has_its_code,
         multi::bad_lists_are_refused_whole,
         multi::multi_read_answers_each_part_by_itself,
+        multi::a_create_ttl_with_bad_flags_fails_alone,
         watches::each_kind_fires_once,
         watches::an_event_comes_before_the_reply_that_shows_it,
         watches::events_of_a_multi_come_in_its_order,

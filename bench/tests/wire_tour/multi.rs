@@ -157,3 +157,14 @@ pub(crate) fn multi_read_answers_each_part_by_itself(tour: &Tour) -> Result<(), 
     client.no_event()?;
     client.close()?.ok()
 }
+
+pub(crate) fn a_create_ttl_with_bad_flags_fails_alone(tour: &Tour) -> Result<(), Failure> {
+    let mut client = tour.session()?;
+    for flags in [7, -1] {
+        let bad = (op::CREATE_TTL, records::create_ttl("/multi-ttl", None, flags, 1));
+        let (_, parts) = run(&mut client, &[create("/multi-x", 0), bad, create("/multi-y", 0)])?;
+        let codes = [0, code::BAD_ARGUMENTS, code::RUNTIME_INCONSISTENCY];
+        assert_eq!(parts, codes.map(Part::Error), "flags {flags}");
+    }
+    client.close()?.ok()
+}
