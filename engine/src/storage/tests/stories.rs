@@ -1,1 +1,254 @@
-//! x
+//! What recovery says about a log: one line per verdict of `docs/disk-format.md`.
+
+use alloc::{format, string::String};
+
+use expect_test::{Expect, expect};
+
+use super::model::{Log, recover, segment_bytes};
+use crate::storage::{Base, Lsn, block::BLOCK_BYTES, recovery::Options};
+
+/// Three batches of one, three and one blocks, each durable before the next, at blocks 4, 5 and 8
+/// of segment 1; the segment has 16 blocks.
+fn three_batches() -> Log {
+    let mut log = Log::new(16, 1);
+    for payload_bytes in [10, 9000, 20] {
+        log.append(payload_bytes);
+        log.flush();
+    }
+    log
+}
+
+/// The bytes of one block of segment 1.
+fn block(log: &mut Log, number: u32) -> &mut [u8] {
+    let start = segment_bytes(number);
+    &mut log.files.get_mut(&1).unwrap()[start..start + BLOCK_BYTES]
+}
+
+fn check(log: &Log, expected: &Expect) {
+    check_with(log, log.options(Base::default()), expected);
+}
+
+fn check_with(log: &Log, options: Options, expected: &Expect) {
+    let found: String = match recover(&log.files, options) {
+        Ok(outcome) => {
+            let (last, end) = (outcome.recovered.last().slot.0, outcome.continuation.end);
+            format!("{:?} end at {end} after slot {last}\n", outcome.end)
+        }
+        Err(damage) => format!("{damage}\n"),
+    };
+    expected.assert_eq(&found);
+}
+
+#[test]
+fn a_whole_log() {
+    check(
+        &three_batches(),
+        &expect![[r#"
+            Clean end at 1:9 after slot 4
+        "#]],
+    );
+}
+
+#[test]
+fn a_last_write_of_which_only_the_first_block_arrived() {
+    let mut log = three_batches();
+    log.append(9000);
+    log.write();
+    block(&mut log, 10).fill(0);
+    block(&mut log, 11).fill(0);
+    check(
+        &log,
+        &expect![[r#"
+            Torn end at 1:9 after slot 4
+        "#]],
+    );
+}
+
+#[test]
+fn a_last_write_of_which_the_first_block_did_not_arrive() {
+    let mut log = three_batches();
+    log.append(9000);
+    log.write();
+    block(&mut log, 9).fill(0);
+    check(
+        &log,
+        &expect![[r#"
+            Clean end at 1:9 after slot 4
+        "#]],
+    );
+}
+
+#[test]
+fn an_acknowledged_write_that_is_gone() {
+    let mut log = three_batches();
+    (5..8).for_each(|number| block(&mut log, number).fill(0));
+    check(
+        &log,
+        &expect![[r#"
+            segment 1, offset 20480: records up to 1:8 were durable, and may have been acknowledged. Everything before slot 3 is sound; slot 3 and what follows it cannot be read
+        "#]],
+    );
+}
+
+#[test]
+fn the_last_write_that_is_gone_and_only_the_superblock_knows_of() {
+    let mut log = three_batches();
+    log.tail = log.end.durable();
+    block(&mut log, 8).fill(0);
+    check(
+        &log,
+        &expect![[r#"
+            segment 1, offset 32768: records up to 1:9 were durable, and may have been acknowledged. Everything before slot 4 is sound; slot 4 and what follows it cannot be read
+        "#]],
+    );
+}
+
+#[test]
+fn a_rotten_last_block() {
+    let mut log = three_batches();
+    block(&mut log, 8)[2000] ^= 1;
+    check(
+        &log,
+        &expect![[r#"
+            segment 1, offset 32768: a block of the last record is neither new nor old: rot, or a torn sector. Everything before slot 4 is sound; slot 4 and what follows it cannot be read
+        "#]],
+    );
+}
+
+#[test]
+fn a_torn_block_on_a_device_that_tears_blocks() {
+    let mut log = three_batches();
+    log.append(3000);
+    log.write();
+    block(&mut log, 9)[1024..].fill(0);
+    let options = log.options(Base::default());
+    check_with(
+        &log,
+        Options { atomic_bytes: 512, ..options },
+        &expect![[r#"
+            Torn end at 1:9 after slot 4
+        "#]],
+    );
+    check_with(
+        &log,
+        options,
+        &expect![[r#"
+            segment 1, offset 36864: a block of the last record is neither new nor old: rot, or a torn sector. Everything before slot 5 is sound; slot 5 and what follows it cannot be read
+        "#]],
+    );
+}
+
+#[test]
+fn rot_on_a_device_that_tears_blocks_is_still_rot() {
+    let mut log = three_batches();
+    block(&mut log, 8)[100] ^= 1;
+    let options = log.options(Base::default());
+    check_with(
+        &log,
+        Options { atomic_bytes: 512, ..options },
+        &expect![[r#"
+            segment 1, offset 32768: a block of the last record is neither new nor old: rot, or a torn sector. Everything before slot 4 is sound; slot 4 and what follows it cannot be read
+        "#]],
+    );
+}
+
+#[test]
+fn a_record_at_another_place_than_its_own() {
+    let mut log = three_batches();
+    let copied = block(&mut log, 4).to_vec();
+    block(&mut log, 9).copy_from_slice(&copied);
+    check(
+        &log,
+        &expect![[r#"
+            segment 1, offset 36864: a sound record does not continue the log: sound blocks with impossible content. Everything before slot 5 is sound; slot 5 and what follows it cannot be read
+        "#]],
+    );
+}
+
+#[test]
+fn an_older_record_in_a_recycled_segment() {
+    let mut log = three_batches();
+    log.recycle(1);
+    log.start();
+    log.append(10);
+    log.flush();
+    check(
+        &log,
+        &expect![[r#"
+            Clean end at 2:5 after slot 6
+        "#]],
+    );
+}
+
+#[test]
+fn a_file_that_was_cut() {
+    let mut log = three_batches();
+    log.files.get_mut(&1).unwrap().truncate(segment_bytes(12));
+    check(
+        &log,
+        &expect![[r#"
+            segment 1, offset 36864: the file has 49152 bytes and should have 65536. Everything before slot 5 is sound; slot 5 and what follows it cannot be read
+        "#]],
+    );
+}
+
+#[test]
+fn a_file_that_was_cut_to_its_records_after_the_next_one_sealed_it() {
+    let mut log = three_batches();
+    log.start();
+    log.files.get_mut(&1).unwrap().truncate(segment_bytes(9));
+    check(
+        &log,
+        &expect![[r#"
+            Clean end at 2:4 after slot 5
+        "#]],
+    );
+}
+
+#[test]
+fn a_missing_file() {
+    let mut log = three_batches();
+    log.start();
+    log.start();
+    log.files.remove(&2);
+    check(
+        &log,
+        &expect![[r#"
+            segment 2, offset 0: the segment's file is missing. Everything before slot 5 is sound; slot 5 and what follows it cannot be read
+        "#]],
+    );
+}
+
+#[test]
+fn no_file_although_there_was_a_log() {
+    let mut log = three_batches();
+    log.tail = log.end.durable();
+    log.files.clear();
+    check(
+        &log,
+        &expect![[r#"
+            segment 1, offset 0: the segment's file is missing. Everything before slot 1 is sound; slot 1 and what follows it cannot be read
+        "#]],
+    );
+    log.tail = Lsn::ZERO;
+    check(
+        &log,
+        &expect![[r#"
+            Clean end at 0:0 after slot 0
+        "#]],
+    );
+}
+
+#[test]
+fn a_snapshot_of_another_history() {
+    let log = three_batches();
+    let mut base = Base::of(&log.batches[1].header);
+    base.hash ^= 1;
+    check_with(
+        &log,
+        log.options(base),
+        &expect![[r#"
+            segment 1, offset 16384: a sound record does not continue the log: the log has another batch at the snapshot's slot 2 than the snapshot. Everything before slot 2 is sound; slot 2 and what follows it cannot be read
+        "#]],
+    );
+}
