@@ -173,12 +173,8 @@ impl<T> Receiver<T> {
         poll_fn(|context| self.poll_recv(context)).await
     }
 
-    /// Waits until there is a message, without taking it; also returns when every sender is gone.
-    pub(crate) async fn wait(&self) {
-        poll_fn(|context| self.poll_wait(context)).await;
-    }
-
-    /// As [`wait`](Self::wait), for those who wait for several things in one task.
+    /// Ready when there is a message or every sender is gone; takes nothing. For those who wait for
+    /// several things in one task.
     pub(crate) fn poll_wait(&self, context: &mut Context<'_>) -> Poll<()> {
         if self.has_news() {
             return Poll::Ready(());

@@ -8,7 +8,7 @@
 mod tests;
 
 use std::{
-    fmt, io, mem,
+    fmt, io,
     net::SocketAddr,
     sync::{
         Arc,
@@ -177,7 +177,7 @@ fn watch_signals(events: Sender<Event>, is_open: Arc<AtomicBool>) -> Result<(), 
                 tracing::info!(signal, "stopping before anything was served");
                 ExitCode::Done.exit();
             }
-            drop(events.try_send(Event::Signal(signal)));
+            events.try_send(Event::Signal(signal)).ok();
         }
     };
     thread::Builder::new().name("signals".to_owned()).spawn(watch).map(drop).map_err(cannot)
@@ -260,7 +260,9 @@ impl ShardParts {
         let core =
             ShardCore::new(self.place, self.settings, self.clock, self.state, self.serves_from);
         let shard = Shard::new(core, self.links, self.words, self.admission);
-        let serving = || drop(events.try_send(Event::Serving));
+        let serving = || {
+            events.try_send(Event::Serving).ok();
+        };
         shard.run(self.inbox, self.sockets, serving).await;
         end(&events, Event::ShardStopped).await;
     }
@@ -269,7 +271,7 @@ impl ShardParts {
 /// Says that a core's work has ended, and then keeps its executor: what is still under way in its
 /// ring, such as the next accept, must not outlive it. The process ends it.
 async fn end(events: &Sender<Event>, event: Event) {
-    drop(events.try_send(event));
+    events.try_send(event).ok();
     std::future::pending::<()>().await;
 }
 
@@ -357,20 +359,20 @@ impl Running {
     fn stop(self, events: &Receiver<Event>) {
         let deadline = Instant::now() + STOP_PATIENCE;
         for shard in &self.links.shards {
-            drop(shard.try_send(ToShard::Stop));
+            shard.try_send(ToShard::Stop).ok();
         }
         let mut is_orderly = true;
         for _ in &self.links.shards {
             is_orderly &= wait_for(events, Event::ShardStopped, deadline);
         }
-        drop(self.links.replica.try_send(ToReplica::Stop));
+        self.links.replica.try_send(ToReplica::Stop).ok();
         is_orderly &= wait_for(events, Event::ReplicaStopped, deadline);
-        drop(self.links.archivist.try_send(ToArchivist::Stop));
+        self.links.archivist.try_send(ToArchivist::Stop).ok();
         let (archivist, segments, sender) = (self.archivist, self.segments, self.events);
         thread::spawn(move || {
             segments.stop();
-            drop(archivist.join());
-            drop(sender.try_send(Event::FilesStopped));
+            archivist.join().ok();
+            sender.try_send(Event::FilesStopped).ok();
         });
         is_orderly &= wait_for(events, Event::FilesStopped, deadline);
         if is_orderly {
@@ -443,7 +445,7 @@ where
         .spawn(move || async move {
             ready.try_send(()).expect("room for one");
             // The sender ends here, or the wait below would have nothing to tell a failure by.
-            mem::drop(ready);
+            drop(ready);
             glommio::spawn_local(beat.beat()).detach();
             work().await;
         })

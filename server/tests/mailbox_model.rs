@@ -149,6 +149,6 @@ fn a_sender_learns_that_nobody_listens() {
         let sending = thread::spawn(move || sender.send_blocking(2));
         drop(receiver);
         // It may have found room before the receiver went; then nobody reads the message.
-        drop(sending.join().expect("no panic"));
+        sending.join().expect("no panic").ok();
     });
 }

@@ -150,11 +150,6 @@ impl Connection {
         self.is_stuck
     }
 
-    /// How the connection goes on.
-    pub(crate) fn ending(&self) -> Ending {
-        self.ending
-    }
-
     /// Lets the connection end; a stronger wish wins.
     pub(crate) fn end(&mut self, ending: Ending) {
         if self.ending != Ending::Now {

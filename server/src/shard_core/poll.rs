@@ -114,10 +114,10 @@ impl ShardCore {
             Phase::New => true,
             Phase::Connecting(_) | Phase::Done => false,
             Phase::Open => {
-                !is_full
-                    && !(is_over_limit && client.order.len() > 0)
-                    && client.connection.unsent_bytes() < OUTPUT_BYTES_PAUSE
-                    && !(client.syncs > 0 && client.connection.has_input())
+                let is_limited = is_over_limit && !client.order.is_empty();
+                let waits_for_sync = client.syncs > 0 && client.connection.has_input();
+                let is_unread = client.connection.unsent_bytes() >= OUTPUT_BYTES_PAUSE;
+                !(is_full || is_limited || waits_for_sync || is_unread)
             }
         };
         if !may && !client.is_paused {

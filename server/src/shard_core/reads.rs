@@ -1,6 +1,6 @@
 //! What is answered from the State and from the watches, and what leaves a watch.
 
-use std::{borrow::Cow, mem};
+use std::mem;
 
 use ringkeeper_engine::{
     ids::Xid,
@@ -58,17 +58,11 @@ impl ShardCore {
         self.answer(id, xid, self.last_zxid(), Ok(&Reply::Empty));
     }
 
-    pub(super) fn add_watch(
-        &mut self,
-        id: ClientId,
-        xid: Xid,
-        path: Option<Cow<'_, str>>,
-        mode: i32,
-    ) {
+    pub(super) fn add_watch(&mut self, id: ClientId, xid: Xid, path: Option<&str>, mode: i32) {
         let Some(kind) = WatchKind::from_add_mode(mode) else {
             return self.answer(id, xid, self.last_zxid(), Err(ErrorCode::MarshallingError));
         };
-        self.watches.add(watcher(id), path.as_deref().unwrap_or(NULL_PATH), kind);
+        self.watches.add(watcher(id), path.unwrap_or(NULL_PATH), kind);
         self.answer(id, xid, self.last_zxid(), Ok(&Reply::AddWatch));
     }
 
@@ -76,13 +70,13 @@ impl ShardCore {
         &mut self,
         id: ClientId,
         xid: Xid,
-        path: Option<Cow<'_, str>>,
+        path: Option<&str>,
         watcher_type: i32,
     ) {
         let result = WatcherType::from_number(watcher_type)
             .ok_or(ErrorCode::MarshallingError)
             .and_then(|kind| {
-                let path = path.as_deref().unwrap_or(NULL_PATH);
+                let path = path.unwrap_or(NULL_PATH);
                 let is_there = self.watches.contains(watcher(id), path, kind);
                 if is_there { Ok(()) } else { Err(ErrorCode::NoWatcher) }
             });
@@ -93,13 +87,13 @@ impl ShardCore {
         &mut self,
         id: ClientId,
         xid: Xid,
-        path: Option<Cow<'_, str>>,
+        path: Option<&str>,
         watcher_type: i32,
     ) {
         let result = WatcherType::from_number(watcher_type)
             .ok_or(ErrorCode::MarshallingError)
             .and_then(|kind| {
-                let path = path.as_deref().unwrap_or(NULL_PATH);
+                let path = path.unwrap_or(NULL_PATH);
                 let was_there = self.watches.remove(watcher(id), path, kind);
                 if was_there { Ok(()) } else { Err(ErrorCode::NoWatcher) }
             });

@@ -44,7 +44,9 @@ impl ShardCore {
             self.touched.push((client.command.session, id));
         }
         match request {
-            Ok(Request::Auth { scheme, auth, .. }) => self.auth(id, header.xid, scheme, auth),
+            Ok(Request::Auth { scheme, auth, .. }) => {
+                self.auth(id, header.xid, scheme.as_deref(), auth)
+            }
             Ok(Request::Sasl { token }) => self.sasl(id, header.xid, token),
             _ if !self.is_authenticated(id) => {
                 self.answer(id, header.xid, Zxid::NONE, Err(ErrorCode::SessionClosedRequireAuth));
@@ -124,12 +126,12 @@ impl ShardCore {
         match request {
             Ok(Request::Read(read)) => self.read(id, xid, &read),
             Ok(Request::SetWatches(watches)) => self.set_watches(id, xid, &watches),
-            Ok(Request::AddWatch { path, mode }) => self.add_watch(id, xid, path, mode),
+            Ok(Request::AddWatch { path, mode }) => self.add_watch(id, xid, path.as_deref(), mode),
             Ok(Request::CheckWatches { path, watcher_type }) => {
-                self.check_watches(id, xid, path, watcher_type);
+                self.check_watches(id, xid, path.as_deref(), watcher_type);
             }
             Ok(Request::RemoveWatches { path, watcher_type }) => {
-                self.remove_watches(id, xid, path, watcher_type);
+                self.remove_watches(id, xid, path.as_deref(), watcher_type);
             }
             Ok(Request::Ping) => self.answer(id, PING_XID, zxid, Ok(&Reply::Empty)),
             Ok(Request::WhoAmI) => self.who_am_i(id, xid),
@@ -220,12 +222,12 @@ impl ShardCore {
         &mut self,
         id: ClientId,
         xid: Xid,
-        scheme: Option<Cow<'_, str>>,
+        scheme: Option<&str>,
         auth: Option<&[u8]>,
     ) -> Progress {
         let Some(client) = self.clients.get_mut(id) else { return Progress::Over };
         let ids = &mut client.command.auth;
-        match authenticate(&self.settings.auth, scheme.as_deref(), auth, ids) {
+        match authenticate(&self.settings.auth, scheme, auth, ids) {
             Ok(()) => {
                 self.answer(id, xid, Zxid::NONE, Ok(&Reply::Empty));
                 Progress::Taken

@@ -3,10 +3,7 @@
 //! No borrow of the core lives across an await, and no task is ever cancelled: each ends by
 //! itself, or with its executor.
 
-use std::{
-    cell::RefCell, future::poll_fn, mem, os::fd::OwnedFd, rc::Rc, sync::Arc, task::Poll,
-    time::Duration,
-};
+use std::{cell::RefCell, future::poll_fn, mem, rc::Rc, sync::Arc, task::Poll, time::Duration};
 
 use glommio::{executor, net::AcceptedTcpStream, spawn_local, timer};
 use ringkeeper_engine::state::command::Committed;
@@ -89,7 +86,7 @@ impl Shard {
                 ToShard::Ask { question, reply } => {
                     let answer = self.core.borrow_mut().answer_question(question, inbox.depth());
                     // Whoever asked may have given up.
-                    drop(reply.try_send(answer));
+                    reply.try_send(answer).ok();
                 }
                 ToShard::Stop => break,
             }

@@ -93,6 +93,10 @@ impl Shard {
     async fn monitor(&self) -> Monitor {
         let shards = self.stats().await;
         let replica = self.replica_stats().await;
+        let last_snapshot = match self.ask_archivist(ArchivistQuestion::LastSnapshot).await {
+            Some(ArchivistAnswer::LastSnapshot(snapshot)) => snapshot,
+            _ => None,
+        };
         let overview = self.overview();
         let core = self.core.borrow();
         let state = core.state();
@@ -100,6 +104,8 @@ impl Shard {
             overview,
             shards,
             replica,
+            now: crate::clock::wall(),
+            last_snapshot,
             ephemerals: state.ephemerals_count(),
             sessions: state.session_count(),
             approximate_data_size: state.approximate_data_size(),
@@ -173,7 +179,7 @@ impl Shard {
         let (reply, answers) = mailbox(self.links.shards.len(), "answers");
         for shard in &self.links.shards {
             let ask = ToShard::Ask { question, reply: reply.clone() };
-            drop(in_time(shard.send(ask)).await);
+            in_time(shard.send(ask)).await;
         }
         drop(reply);
         gather(answers).await
@@ -191,7 +197,7 @@ impl Shard {
 }
 
 async fn send_and_gather<M, A>(to: &Sender<M>, ask: M, answers: Receiver<A>) -> Option<A> {
-    drop(in_time(to.send(ask)).await);
+    in_time(to.send(ask)).await;
     gather(answers).await.pop()
 }
 

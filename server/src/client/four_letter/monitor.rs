@@ -4,11 +4,16 @@
 //! server does not have (its request processors, its election) are left out; names that only this
 //! server has start with `zk_ringkeeper_`.
 
+use ringkeeper_engine::ids::WallTime;
+
 use super::{
     status::{Overview, line},
     text::{Double, VERSION},
 };
-use crate::metrics::{ReplicaStats, ShardStats, Summary};
+use crate::{
+    messages::SnapshotDone,
+    metrics::{ReplicaStats, ShardStats, Summary},
+};
 
 /// What `mntr` shows, gathered from all cores.
 #[derive(Clone, Debug)]
@@ -19,6 +24,10 @@ pub(crate) struct Monitor {
     pub(crate) shards: ShardStats,
     /// The replica core, if it answered.
     pub(crate) replica: Option<Box<ReplicaStats>>,
+    /// The wall clock.
+    pub(crate) now: WallTime,
+    /// The last snapshot of this start, if there is one and the archivist answered.
+    pub(crate) last_snapshot: Option<SnapshotDone>,
     /// Ephemeral znodes.
     pub(crate) ephemerals: usize,
     /// Open sessions.
@@ -51,6 +60,11 @@ pub(crate) fn monitor(out: &mut String, monitor: &Monitor) {
     advanced(out, "ringkeeper_update_us", &shards.update_us, Unit::Count);
     if let Some(replica) = &monitor.replica {
         replica_numbers(out, replica);
+    }
+    if let Some(snapshot) = &monitor.last_snapshot {
+        let age_ms = u64::try_from(monitor.now.0 - snapshot.done_at.0).unwrap_or(0);
+        number(out, "ringkeeper_snapshot_age_ms", age_ms);
+        number(out, "ringkeeper_snapshot_bytes", snapshot.bytes);
     }
 }
 
@@ -157,9 +171,19 @@ fn advanced(out: &mut String, name: &str, summary: &Summary, unit: Unit) {
 
 #[cfg(test)]
 mod tests {
-    use ringkeeper_engine::ids::Zxid;
+    use ringkeeper_engine::{batch::Base, ids::Zxid};
 
     use super::*;
+
+    fn snapshot() -> SnapshotDone {
+        SnapshotDone {
+            base: Base::default(),
+            done_at: WallTime(2000),
+            path: "snapshot".into(),
+            bytes: 7,
+            took_ms: 1,
+        }
+    }
 
     #[test]
     fn every_line_is_a_name_a_tab_and_a_value() {
@@ -169,6 +193,8 @@ mod tests {
             overview: Overview { mode: "standalone", last_zxid: Zxid(4), znode_count: 7 },
             shards,
             replica: Some(Box::default()),
+            now: WallTime(5000),
+            last_snapshot: Some(snapshot()),
             ephemerals: 2,
             sessions: 1,
             approximate_data_size: 53,
@@ -189,6 +215,7 @@ mod tests {
             "zk_avg_updatelatency\t1.5",
             "zk_cnt_updatelatency\t1",
             "zk_avg_latency\t0.0",
+            "zk_ringkeeper_snapshot_age_ms\t3000",
         ] {
             assert!(out.lines().any(|line| line == expected), "{expected} in {out}");
         }
@@ -214,6 +241,8 @@ mod tests {
             overview: Overview { mode: "standalone", last_zxid: Zxid(4), znode_count: 7 },
             shards: ShardStats::default(),
             replica: Some(Box::default()),
+            now: WallTime(5000),
+            last_snapshot: Some(snapshot()),
             ephemerals: 0,
             sessions: 0,
             approximate_data_size: 0,
