@@ -8,7 +8,7 @@
 mod tests;
 
 use std::{
-    fmt, io,
+    fmt, io, mem,
     net::SocketAddr,
     sync::{
         Arc,
@@ -60,7 +60,7 @@ const REPLICA_MAILBOX: usize = 256;
 const ARCHIVIST_MAILBOX: usize = 4096;
 
 /// How long a port may be taken that a killed server has left.
-const PORT_PATIENCE: Duration = Duration::from_secs(2);
+const PORT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long an orderly stop may take. What was acknowledged is on the disk anyway.
 const STOP_PATIENCE: Duration = Duration::from_millis(900);
@@ -210,10 +210,16 @@ fn bind(
 /// Binds, and waits for a port that is taken: the kernel keeps the sockets of a process that was
 /// killed for a moment, until the requests in its rings are cancelled.
 fn bind_patiently(settings: &ListenSettings, count: usize) -> io::Result<(SocketAddr, Vec<Bound>)> {
-    let deadline = Instant::now() + PORT_PATIENCE;
+    let start = Instant::now();
+    let mut is_first = true;
     loop {
         match accept::bind(settings, count) {
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline => {
+            Err(error)
+                if error.kind() == io::ErrorKind::AddrInUse && start.elapsed() < PORT_PATIENCE =>
+            {
+                if mem::take(&mut is_first) {
+                    tracing::info!(address = %settings.address, "port in use, trying again");
+                }
                 thread::sleep(Duration::from_millis(20));
             }
             other => return other,

@@ -196,8 +196,11 @@ mod tests {
         let (bound, sockets) = bind(&settings, 3).expect("loopback");
         assert_ne!(bound.port(), 0);
         assert_eq!(sockets.len(), 3);
+        for bound in &sockets {
+            bound.socket.listen(bound.backlog).expect("a bound socket");
+        }
         let again = ListenSettings { address: bound, ..settings };
-        let error = bind(&again, 1).expect_err("it is taken");
+        let error = bind(&again, 1).expect_err("somebody listens there");
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     }
 }

@@ -289,8 +289,13 @@ mod tests {
     #[test]
     fn cons_says_all_about_a_connection() {
         check(
-            |out| super::connections(out, &connections()),
+            |out| {
+                // Without it, `expect` would take the space before each line for indentation.
+                out.push_str("cons\n");
+                super::connections(out, &connections());
+            },
             &expect![[r#"
+                cons
                  /127.0.0.1:57318[1](queued=0,recved=3,sent=3,sid=0x100001bfd6b0001,lop=GETC,est=1795487141762,to=30000,lcxid=0x5,lzxid=0x4,lresp=1835,llat=2,minlat=0,avglat=1,maxlat=2)
                  /127.0.0.1:57348[1](queued=0,recved=3,sent=3)
 
