@@ -71,7 +71,6 @@ const DEPENDENCIES: &[(&str, &[&str])] = &[
             "glommio",
             "hdrhistogram",
             "io-uring",
-            "memmap2",
             "mimalloc",
             "rustix",
             "serde",

@@ -50,7 +50,9 @@ fn chunks_of_every_length_come_back() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 500, failure_persistence: None, ..Default::default()
+    })]
 
     #[test]
     fn damage_is_noticed(
