@@ -16,7 +16,7 @@ pub(crate) enum Command {
     #[command(after_long_help = serve_help())]
     Serve(ServeArgs),
     /// Shows what is in a data directory, and whether it is whole. Changes nothing.
-    #[command(after_long_help = "Exit codes: 0 whole, 3 not a data directory, 5 damaged.")]
+    #[command(after_long_help = INSPECT_HELP)]
     Inspect(InspectArgs),
     /// Gives up what a damaged log holds from a slot on, so that a server can start again.
     #[command(after_long_help = REPAIR_HELP)]
@@ -98,8 +98,11 @@ pub(crate) struct RepairArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) data_log_dir: Option<PathBuf>,
     /// The first slot that is given up, as the report of the damage names it
-    #[arg(long, value_name = "SLOT")]
+    #[arg(long, value_name = "SLOT", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) truncate_at: u64,
+    /// Cut a log that is whole, too
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// CPUs in the order they were named.
@@ -210,11 +213,28 @@ Exit codes:
     )
 }
 
+const INSPECT_HELP: &str = "\
+Works on damaged directories, on copies, and beside a running server, which it does not disturb: it
+takes no lock and only reads. The last line says whether the directory is whole.
+
+Exit codes:
+   0  whole
+   3  not a data directory, or one that this version cannot read
+   5  damaged";
+
 const REPAIR_HELP: &str = "\
-For a log that `ringkeeper serve` refuses to start on, because records that clients may have got
-an answer for are damaged, and there is no other copy. Everything from the slot on is given up:
-writes that were acknowledged are lost. Copy the directory first. The old segments are kept beside
-the log.";
+For a directory that `ringkeeper serve` refuses to start on, because records that clients may have
+got an answer for are damaged, and there is no other copy. Everything from the slot on is given up:
+writes that were acknowledged are lost. `ringkeeper inspect` names the slot that keeps all that can
+be kept. What is taken out or changed is kept in a folder `damaged-<time>` in the same directory.
+
+Not for a member of a cluster: start that one with an empty directory.
+
+Exit codes:
+   0  done: a start recovers everything before the slot
+   3  not a data directory, or one that this version cannot read
+   4  a server uses it
+   5  nothing was changed: not everything before the slot can be kept, or nothing is wrong";
 
 #[cfg(test)]
 mod tests {

@@ -10,6 +10,7 @@ mod cores;
 mod disk;
 mod exit_code;
 mod fatal;
+mod inspect;
 mod mailbox;
 mod messages;
 mod metrics;
@@ -24,6 +25,7 @@ mod trace;
 mod watchdog;
 
 use cli::{Command, ServeArgs};
+use config::TraceFormat;
 use exit_code::ExitCode;
 
 /// The allocator that the memory numbers were taken with.
@@ -33,7 +35,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() {
     let code = match cli::parse() {
         Command::Serve(arguments) => run_server(arguments),
-        Command::Inspect(arguments) => disk::inspect::run(&arguments),
+        Command::Inspect(arguments) => {
+            trace::start(TraceFormat::Text);
+            inspect::inspect(&arguments)
+        }
         Command::Repair(arguments) => disk::repair::run(&arguments),
         Command::ConfigKeys => {
             prepare::print_keys();

@@ -6,7 +6,7 @@ use super::{
     Base, Lsn,
     block::{self, BLOCK_BYTES, Block, DATA_BYTES, Identity, LOCAL_HEADER_BYTES, Trailer},
     record::{self, BASE_BYTES, RecordHeader, RecordKind, Seal, decode_base},
-    recovery::DamageKind,
+    recovery::{DamageKind, Seen},
     segment::SegmentHeader,
 };
 use crate::batch::{self, BATCH_HEADER_BYTES, Batch, BatchHeader};
@@ -29,6 +29,19 @@ impl Record {
             | Self::Snapshot(header, _)
             | Self::Local(header) => header,
         }
+    }
+
+    /// For whoever observes.
+    pub(super) fn seen(&self) -> Seen<'_> {
+        let batch = match self {
+            Self::Batch(_, batch) => Some(&batch.header),
+            Self::Seal(..) | Self::Local(_) | Self::Snapshot(..) => None,
+        };
+        let seal = match self {
+            Self::Seal(_, seal) => Some(seal),
+            Self::Batch(..) | Self::Local(_) | Self::Snapshot(..) => None,
+        };
+        Seen { header: self.header(), batch, seal }
     }
 }
 

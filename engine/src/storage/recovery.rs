@@ -215,6 +215,30 @@ pub struct Seen<'a> {
     pub header: &'a RecordHeader,
     /// The batch's header, if it is a batch.
     pub batch: Option<&'a BatchHeader>,
+    /// What it says, if it is a seal.
+    pub seal: Option<&'a Seal>,
+}
+
+/// Shows every record of a segment that is valid where it stands, whether or not it continues
+/// anything: what a report says of the log behind its damage. Takes the segment's header as it is.
+///
+/// # Errors
+///
+/// When the header is unusable: without its generation nothing can be told from a former life.
+pub fn valid_records(bytes: &[u8], observe: &mut dyn FnMut(Seen<'_>)) -> Result<(), BlockError> {
+    let header = SegmentHeader::decode(block::block_at(bytes, 0).ok_or(BlockError::Unreadable)?)?;
+    let segment = reader::Segment { header, bytes };
+    let mut next = 1;
+    for (number, block) in segment.blocks_from(1) {
+        if number < next || block::is_zero(block) {
+            continue;
+        }
+        if let Ok(record) = segment.read(Lsn::new(header.number, number)) {
+            next = number + record.header().block_count;
+            observe(record.seen());
+        }
+    }
+    Ok(())
 }
 
 /// A recovery under way.
@@ -426,13 +450,9 @@ impl Recovery {
             }
         };
         let header = *record.header();
-        let batch = match &record {
-            Record::Batch(_, batch) => Some(&batch.header),
-            Record::Seal(..) | Record::Local(_) | Record::Snapshot(..) => None,
-        };
         self.durable = self.durable.max(header.durable);
         self.chain.record(&record).map_err(|error| self.damage(at, DamageKind::Chain(error)))?;
-        observe(Seen { header: &header, batch });
+        observe(record.seen());
         self.segments.last_mut().expect("pushed by the caller").record_count += 1;
         self.next = at.plus(header.block_count);
         Ok(())

@@ -72,7 +72,7 @@ fn directories(config: &DiskConfig) -> impl Iterator<Item = &Path> {
     std::iter::once(config.data_dir.as_path()).chain(log_dir)
 }
 
-fn is_same_directory(first: &Path, second: &Path) -> bool {
+pub(super) fn is_same_directory(first: &Path, second: &Path) -> bool {
     match (fs::canonicalize(first), fs::canonicalize(second)) {
         (Ok(first), Ok(second)) => first == second,
         _ => first == second,

@@ -9,7 +9,7 @@ use std::{
 };
 
 use ringkeeper_engine::storage::block::{BLOCK_BYTES, Block};
-use rustix::fs::OFlags;
+use rustix::{fs::OFlags, io::Errno};
 
 /// Bytes that start at a multiple of a block in memory, as direct I/O demands.
 pub(super) struct AlignedBuffer {
@@ -60,9 +60,16 @@ pub(super) struct DirectFile {
 }
 
 impl DirectFile {
-    /// Opens a file for reading.
+    /// Opens a file for reading; through the cache where the file system knows nothing else, so
+    /// that copies can be looked at anywhere. A server has asked for more before it gets here.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        Self::with(OpenOptions::new().read(true), path)
+        match Self::with(OpenOptions::new().read(true), path) {
+            Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => {
+                let file = File::open(path)?;
+                Ok(Self { file, path: path.to_owned() })
+            }
+            result => result,
+        }
     }
 
     /// Opens a file for reading and writing.
@@ -135,7 +142,7 @@ impl DirectFile {
         match rustix::fs::fallocate(&self.file, rustix::fs::FallocateFlags::empty(), 0, len) {
             // Every byte is written afterwards anyway: reserving only makes it fail early and
             // keeps the file in one piece.
-            Err(rustix::io::Errno::OPNOTSUPP) => Ok(()),
+            Err(Errno::OPNOTSUPP) => Ok(()),
             result => Ok(result?),
         }
     }

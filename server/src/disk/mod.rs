@@ -5,6 +5,8 @@
 //! [`log_writer::LogWriter`] and pushes into its [`log_writer::LogQueue`]; the archivist writes
 //! snapshots through [`snapshot_writer::SnapshotDirectory`]; a thread of its own prepares, recycles
 //! and trims segments ([`segments`]).
+//!
+//! Offline, [`survey::survey`] looks at a directory, and [`repair::repair`] cuts a damaged log.
 
 mod checks;
 mod direct;
@@ -20,6 +22,7 @@ pub(crate) mod segments;
 mod snapshot_reader;
 pub(crate) mod snapshot_writer;
 mod superblocks;
+pub(crate) mod survey;
 #[cfg(test)]
 mod tests;
 

@@ -17,7 +17,7 @@ use ringkeeper_engine::storage::{
 use super::direct::{AlignedBuffer, DirectFile};
 
 /// Between two traces of progress.
-const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
+pub(super) const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Why a log cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -94,7 +94,10 @@ fn read_all(
 }
 
 /// The whole file, in the given buffer if that has the right length.
-fn read_file(path: &Path, buffer: Option<AlignedBuffer>) -> io::Result<(AlignedBuffer, usize)> {
+pub(super) fn read_file(
+    path: &Path,
+    buffer: Option<AlignedBuffer>,
+) -> io::Result<(AlignedBuffer, usize)> {
     let file = DirectFile::open(path)?;
     let file_bytes = usize::try_from(file.len()?).expect("64 bits");
     // A block more shows a file that grows while it is read, and lets an empty one be read.

@@ -34,25 +34,26 @@ pub(super) enum Found {
 
 /// Reads both superblocks.
 pub(super) fn read(directory: &Path) -> io::Result<Found> {
-    let mut results = [Err(BlockError::Unreadable); 2];
-    let mut is_any_there = false;
-    for (index, result) in results.iter_mut().enumerate() {
-        let file = match DirectFile::open(&names::superblock(directory, index)) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(error),
-        };
-        is_any_there = true;
-        if let Some(block) = file.read_block(0)? {
-            *result = Superblock::decode(&block);
-        }
-    }
-    let [first, second] = results;
-    Ok(match choose(first, second) {
+    let first = read_one(&names::superblock(directory, 0))?;
+    let second = read_one(&names::superblock(directory, 1))?;
+    let is_any_there = first.is_some() || second.is_some();
+    let missing = Err(BlockError::Unreadable);
+    Ok(match choose(first.unwrap_or(missing), second.unwrap_or(missing)) {
         Ok(chosen) => Found::Usable(chosen),
         Err(BlockError::Unreadable) if !is_any_there => Found::None,
         Err(error) => Found::Unusable(error),
     })
+}
+
+/// Reads the superblock in a file; `None`: there is no such file.
+pub(super) fn read_one(path: &Path) -> io::Result<Option<Result<Superblock, BlockError>>> {
+    let file = match DirectFile::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let block = file.read_block(0)?;
+    Ok(Some(block.map_or(Err(BlockError::Unreadable), |block| Superblock::decode(&block))))
 }
 
 impl Superblocks {
