@@ -17,6 +17,7 @@ mod metrics;
 mod preflight;
 mod prepare;
 mod recovered_state;
+mod repair;
 mod replica_core;
 mod serve;
 mod shard_core;
@@ -39,7 +40,10 @@ fn main() {
             trace::start(TraceFormat::Text);
             inspect::inspect(&arguments)
         }
-        Command::Repair(arguments) => disk::repair::run(&arguments),
+        Command::Repair(arguments) => {
+            trace::start(TraceFormat::Text);
+            repair::run(&arguments)
+        }
         Command::ConfigKeys => {
             prepare::print_keys();
             ExitCode::Done

@@ -191,6 +191,14 @@ impl Damage {
     }
 }
 
+impl Damage {
+    /// Whether all that is wrong is the length of a file.
+    #[must_use]
+    pub fn is_length(&self) -> bool {
+        matches!(self.kind, DamageKind::Length { .. })
+    }
+}
+
 impl core::error::Error for Damage {}
 
 impl fmt::Display for Damage {

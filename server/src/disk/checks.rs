@@ -160,17 +160,6 @@ fn is_volatile(directory: &Path) -> bool {
     kind.is_some_and(|kind| kind == TMPFS || kind == RAMFS)
 }
 
-/// Whether a directory is there and no server uses it: for the offline tools. Leaves no trace.
-pub(super) fn look(directory: &Path) -> Result<(), OpenError> {
-    prepare(directory, false)?;
-    refuse_apache(directory)?;
-    let Ok(mut file) = File::open(names::lock(directory)) else { return Ok(()) };
-    match flock(&file, FlockOperation::NonBlockingLockShared) {
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(in_use(directory, &mut file)),
-        _ => Ok(()),
-    }
-}
-
 /// What the device says about its sectors. Where it cannot be asked, the smallest there are.
 pub(super) fn atomic_bytes(directory: &Path) -> usize {
     const SMALLEST: usize = 512;

@@ -65,8 +65,7 @@ impl DirectFile {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         match Self::with(OpenOptions::new().read(true), path) {
             Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => {
-                let file = File::open(path)?;
-                Ok(Self { file, path: path.to_owned() })
+                Ok(Self { file: File::open(path)? })
             }
             result => result,
         }

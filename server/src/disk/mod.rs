@@ -10,7 +10,6 @@
 
 mod checks;
 mod direct;
-pub(crate) mod inspect;
 pub(crate) mod log_writer;
 mod names;
 pub(crate) mod open;

@@ -36,17 +36,6 @@ pub(super) fn superblock(directory: &Path, index: usize) -> PathBuf {
     directory.join(format!("superblock-{index}"))
 }
 
-/// A directory that is not there yet, for what a repair gives up.
-pub(super) fn free_directory(directory: &Path) -> io::Result<PathBuf> {
-    for number in 1..1000 {
-        let path = directory.join(format!("given-up-{number}"));
-        if !path.try_exists()? {
-            return Ok(path);
-        }
-    }
-    Err(io::Error::from(io::ErrorKind::AlreadyExists))
-}
-
 /// All segments, by number.
 pub(super) fn segments(directory: &Path) -> io::Result<BTreeMap<u32, PathBuf>> {
     let mut segments = BTreeMap::new();

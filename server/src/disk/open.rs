@@ -95,12 +95,6 @@ pub(crate) enum OpenError {
         /// The directory.
         path: PathBuf,
     },
-    /// Nothing in it is ours.
-    #[error("{path} holds no data of this server")]
-    NoData {
-        /// The directory.
-        path: PathBuf,
-    },
     /// It is a file.
     #[error("{path} is not a directory: choose one (dataDir, dataLogDir)")]
     NotADirectory {
@@ -221,7 +215,6 @@ impl OpenError {
             Self::SmallSegments { .. } => ExitCode::Config,
             Self::ApacheData { .. }
             | Self::Missing { .. }
-            | Self::NoData { .. }
             | Self::NotADirectory { .. }
             | Self::NotWritable { .. }
             | Self::NoDirectIo { .. }

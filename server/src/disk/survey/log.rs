@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, io, path::PathBuf, time::Instant};
 
 use ringkeeper_engine::storage::{
-    Base,
+    Base, Lsn,
     recovery::{Damage, Options, Outcome, Recovery, Seen},
 };
 
@@ -15,6 +15,8 @@ pub(in crate::disk) struct LogReading {
     pub(in crate::disk) result: Result<Outcome, Damage>,
     /// The last batch that it took, before the damage if there is any.
     pub(in crate::disk) last: Base,
+    /// Where it stopped.
+    pub(in crate::disk) end: Lsn,
     /// The end of the log that the first segment was begun at; `None`: no segment was used.
     pub(in crate::disk) start: Option<Base>,
 }
@@ -46,12 +48,13 @@ pub(in crate::disk) fn read_log(
         }
     }
     let last = recovery.last();
+    let end = recovery.end();
     let start = recovery.segments().first().and_then(|segment| segment.seal).map(|seal| seal.base);
     let result = match damage {
         Some(damage) => Err(damage),
         None => recovery.finish(),
     };
-    Ok(LogReading { result, last, start })
+    Ok(LogReading { result, last, end, start })
 }
 
 fn io_error(path: &std::path::Path, source: io::Error) -> ScanError {

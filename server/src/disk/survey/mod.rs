@@ -4,6 +4,7 @@
 mod facts;
 mod holder;
 mod log;
+pub(crate) mod ranges;
 mod records;
 
 use std::{
@@ -19,8 +20,9 @@ use ringkeeper_engine::{
         Base, Lsn,
         block::BLOCK_BYTES,
         recovery::{Damage, EndKind, Options, Outcome},
+        segment::SegmentHeader,
         snapshot_file::SnapshotDamage,
-        standalone::BlockError,
+        standalone::{BlockError, Owner},
         superblock::{Chosen, Superblock},
     },
 };
@@ -29,7 +31,9 @@ pub(crate) use facts::*;
 pub(super) use log::{LogReading, read_log};
 
 use super::{
-    checks, names,
+    checks,
+    direct::DirectFile,
+    names,
     scan::{PROGRESS_INTERVAL, ScanError},
     snapshot_reader::{SnapshotError, SnapshotFile},
     superblocks,
@@ -175,6 +179,20 @@ fn look(data_dir: &Path, log_dir: &Path, with_records: bool) -> Result<Survey, S
     })
 }
 
+/// Whether there is anything of ours.
+pub(super) fn check_ours(data_dir: &Path, log_dir: &Path) -> Result<(), SurveyError> {
+    let any = || -> io::Result<bool> {
+        let has_superblock = (0..2).any(|index| names::superblock(data_dir, index).exists());
+        Ok(has_superblock
+            || !names::snapshots(data_dir)?.is_empty()
+            || !names::segments(log_dir)?.is_empty())
+    };
+    match any().map_err(|source| SurveyError::io(data_dir, source))? {
+        true => Ok(()),
+        false => Err(SurveyError::NotOurs { path: data_dir.to_owned() }),
+    }
+}
+
 /// Finds and checks everything but the log.
 pub(super) fn find(data_dir: &Path, log_dir: &Path) -> Result<Found, SurveyError> {
     let read_error = |path: &Path| {
@@ -221,6 +239,25 @@ impl Found {
             promised: superblock.map_or(Ballot::default(), |superblock| superblock.promised),
             atomic_bytes: self.atomic_bytes,
         }
+    }
+
+    /// Whose the directory is: the superblock's word, else that of the first sound segment or
+    /// snapshot.
+    pub(super) fn owner(&self) -> Option<Owner> {
+        let superblock = self.chosen.map(|chosen| chosen.superblock.owner);
+        let segment = || {
+            self.segments.values().find_map(|path| {
+                let block = DirectFile::open(path).ok()?.read_block(0).ok()??;
+                SegmentHeader::decode(&block).ok().map(|header| header.owner)
+            })
+        };
+        let snapshot = || {
+            self.snapshots.keys().find_map(|slot| {
+                let path = names::snapshot(&self.data_dir, *slot);
+                SnapshotFile::open(&path, *slot).ok().map(|file| file.trailer.owner)
+            })
+        };
+        superblock.or_else(segment).or_else(snapshot)
     }
 
     fn snapshot(&mut self, slot: Slot, path: PathBuf) {

@@ -1,6 +1,6 @@
-//! `inspect` and `repair`, and a directory after them.
+//! Looking at directories and cutting them, and what starts on them afterwards.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use expect_test::expect;
 use ringkeeper_engine::ids::Slot;
@@ -8,18 +8,18 @@ use tempfile::TempDir;
 
 use super::harness::{Bytes, config, run_log, session, write_snapshot};
 use crate::disk::{
-    DiskConfig,
-    inspect::inspect,
-    names,
+    DiskConfig, names,
     open::{OpenError, Opened, open},
-    repair::{RepairError, repair},
+    repair::{RepairError, Repaired, repair},
+    survey::{Survey, SurveyError, survey},
 };
 
-/// The lines of a report that start like this.
-fn lines(config: &DiskConfig, start: &str) -> String {
-    let report = inspect(&config.data_dir, &config.log_dir, true).unwrap().to_string();
-    let lines = report.lines().filter(|line| line.starts_with(start));
-    lines.collect::<Vec<_>>().join("\n")
+fn look(config: &DiskConfig) -> Survey {
+    survey(&config.data_dir, &config.log_dir, true).unwrap()
+}
+
+fn cut(config: &DiskConfig, slot: u64, force: bool) -> Result<Repaired, RepairError> {
+    repair(&config.data_dir, &config.log_dir, Slot(slot), force)
 }
 
 /// Ten batches, a snapshot after the fifth.
@@ -37,73 +37,174 @@ fn directory_with_snapshot(config: &DiskConfig) {
     drop(lock);
 }
 
+/// As above, and two more lives of two batches each.
+fn directory_with_segments(config: &DiskConfig) {
+    directory_with_snapshot(config);
+    for _ in 0..2 {
+        session(config, async |appender| appender.append_one_by_one(2, 10).await).unwrap();
+    }
+}
+
+/// The last slot that a start finds.
+fn start(config: &DiskConfig) -> Result<u64, OpenError> {
+    session(config, async |_| ()).map(|(recovered, ())| recovered.last().slot.0)
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
 /// Flips a bit in this block of this segment.
-fn flip(config: &DiskConfig, segment: u32, block: usize) {
+fn flip(config: &DiskConfig, segment: u32, block: u64) {
     let path = names::segment(&config.log_dir, segment);
     let mut bytes = fs::read(&path).unwrap();
-    bytes[block * 4096 + 100] ^= 1;
+    // A segment that a start has left is as short as its records.
+    let place = usize::try_from(block).unwrap() % (bytes.len() / 4096) * 4096 + 100;
+    bytes[place] ^= 1;
     fs::write(path, bytes).unwrap();
 }
 
-#[test]
-fn inspect_shows_what_there_is() {
-    let directory = TempDir::new().unwrap();
-    let config = DiskConfig { segments_ready: 0, ..config(directory.path()) };
-    directory_with_snapshot(&config);
-    let snapshot = lines(&config, "snapshot-");
-    expect![
-        "snapshot-0000000000000005: 12288 bytes, slot 5, zxid 0x5, 1 znodes, 2 sessions, sound"
-    ]
-    .assert_eq(&snapshot);
-    let segment = lines(&config, "segment-");
-    assert!(segment.contains("768 blocks, 10 batch, "), "{segment}");
-    assert!(segment.ends_with("1 promise, 1 seal, 1 snapshot; slots 1 to 10"), "{segment}");
-    let batches = lines(&config, "  1:");
-    let eighth = "batch under 1.1, durable to 1:";
-    assert_eq!(batches.lines().filter(|line| line.contains(eighth)).count(), 10, "{batches}");
-    let log = lines(&config, "log: ends at 1:");
-    let end = " with slot 10, zxid 0xa, epoch 0; promised 1.1; 12 appends; 5 batches after the \
-               snapshot";
-    assert!(log.ends_with(end), "{log}");
-    assert_eq!(lines(&config, "superblock-").lines().count(), 2);
-    assert_eq!(lines(&config, "whole"), "whole");
+/// The block in segment 1 at which the batch of a slot starts.
+fn block_of(config: &DiskConfig, slot: u64) -> u64 {
+    let survey = look(config);
+    let records = survey.segments[0].records.as_ref().unwrap();
+    let record =
+        records.iter().find(|record| record.batch.as_ref().is_some_and(|batch| batch.slot == slot));
+    record.unwrap().offset / 4096
 }
 
 #[test]
-fn inspect_says_what_is_damaged() {
+fn a_survey_shows_what_there_is() {
     let directory = TempDir::new().unwrap();
     let config = DiskConfig { segments_ready: 0, ..config(directory.path()) };
     directory_with_snapshot(&config);
-    let records = lines(&config, "  1:");
-    let eighth = records.lines().find(|line| line.contains("slot 8,")).unwrap();
-    let block = eighth.trim().split([':', ' ']).nth(1).unwrap().parse().unwrap();
+    let survey = look(&config);
+    assert!(survey.is_whole && survey.in_use_by.is_none());
+    assert_eq!((survey.superblocks.len(), survey.remarks.len()), (2, 0));
+    let snapshot = survey.snapshots[0].trailer.as_ref().unwrap();
+    assert_eq!((snapshot.slot, snapshot.znodes, snapshot.sessions), (5, 1, 2));
+    let segment = &survey.segments[0];
+    assert_eq!((segment.slots, segment.after_slot), (Some((1, 10)), Some(0)));
+    let zxids = segment.zxids.as_ref().unwrap();
+    assert_eq!((zxids.0.as_str(), zxids.1.as_str()), ("0x1", "0xa"));
+    let kinds = segment.records.as_ref().unwrap().iter().map(|record| record.kind);
+    let mut kinds: Vec<_> = kinds.filter(|kind| *kind != "pad").collect();
+    kinds.dedup();
+    assert_eq!(kinds, ["seal", "promise", "batch", "snapshot", "batch"]);
+    let log = survey.log.unwrap();
+    assert_eq!((log.from_slot, log.batch_count, log.last_slot), (5, 5, 10));
+    assert_eq!((log.last_zxid.as_str(), log.end_kind), ("0xa", "clean"));
+    // A second life seals the first.
+    session(&config, async |_| ()).unwrap();
+    assert_eq!(look(&config).segments[0].sealed_at, Some(log.end));
+}
+
+#[test]
+fn damage_is_named_and_can_be_given_up() {
+    let directory = TempDir::new().unwrap();
+    let config = DiskConfig { segments_ready: 0, ..config(directory.path()) };
+    directory_with_snapshot(&config);
+    let block = block_of(&config, 8);
     flip(&config, 1, block);
     fs::write(names::superblock(&config.data_dir, 0), b"x").unwrap();
-    let problems = lines(&config, "PROBLEM");
-    let place = format!("segment 1, offset {}: records up to 1:", block * 4096);
-    assert!(problems.contains("superblock-0: missing or too short\n"), "{problems}");
-    assert!(problems.contains(&place), "{problems}");
-    let loss = " were durable, and may have been acknowledged. Everything before slot 8 is sound; \
-                slot 8 and what follows it cannot be read";
-    assert!(problems.ends_with(loss), "{problems}");
-    assert_eq!(lines(&config, "DAMAGED"), "DAMAGED");
+
+    let survey = look(&config);
+    let damage = survey.damage.unwrap();
+    assert_eq!(damage.file, names::segment(&config.log_dir, 1));
+    assert_eq!((damage.offset, damage.slot), (block * 4096, 8));
+    assert_eq!(damage.readable_behind, Some((9, 10)));
+    assert_eq!(damage.truncate_at, Some(8));
+    assert!(damage.what.ends_with("were durable, and may have been acknowledged"));
+    assert_eq!(survey.remarks, ["one superblock cannot be read: a start writes it anew"]);
 
     // A server refuses it, and starts once the rest is given up.
-    let error = session(&config, async |_| ()).unwrap_err();
+    let error = start(&config).unwrap_err();
     assert!(matches!(error, OpenError::Damage { damage, .. } if damage.slot == Slot(8)), "{error}");
-    let error = repair(&config.data_dir, &config.log_dir, Slot(9)).unwrap_err();
-    assert!(matches!(error, RepairError::Unreadable { asked: 9, readable: 7 }), "{error}");
-    let error = repair(&config.data_dir, &config.log_dir, Slot(5)).unwrap_err();
-    assert!(matches!(error, RepairError::SnapshotBeyond { snapshot: 5, .. }), "{error}");
-    let aside = repair(&config.data_dir, &config.log_dir, Slot(8)).unwrap();
-    assert!(names::segment(&aside, 1).exists());
-    let (recovered, ()) = session(&config, async |appender| {
-        appender.append_one_by_one(3, 10).await;
-    })
-    .unwrap();
-    assert_eq!(recovered.last().slot, Slot(7));
-    let (recovered, ()) = session(&config, async |_| ()).unwrap();
-    assert_eq!(recovered.last().slot, Slot(10));
+    let error = cut(&config, 9, true).unwrap_err();
+    assert!(matches!(error, RepairError::Unreachable { asked: 9, best: 8 }), "{error}");
+    let originals = [names::superblock(&config.data_dir, 0), names::segment(&config.log_dir, 1)];
+    let originals = originals.map(|path| fs::read(path).unwrap());
+    let repaired = cut(&config, 8, false).unwrap();
+    assert_eq!((repaired.last_slot, repaired.last_zxid.as_str()), (Slot(7), "0x7"));
+    let lost = repaired.lost;
+    expect!["unreadable 8; readable 9 to 10 with zxids Some((9, 10)); snapshot None"].assert_eq(
+        &format!(
+            "unreadable {}; readable {} with zxids {:?}; snapshot {:?}",
+            lost.unreadable, lost.readable, lost.zxids, lost.snapshot
+        ),
+    );
+    // The originals are there, byte for byte.
+    let [data_aside, log_aside] = &repaired.aside[..] else { panic!("two directories") };
+    let superblock = fs::read(names::superblock(data_aside, 0)).unwrap();
+    let segment = fs::read(names::segment(log_aside, 1)).unwrap();
+    assert!([superblock, segment] == originals, "kept as they were");
+    assert!(look(&config).is_whole);
+    assert_eq!(start(&config).unwrap(), 7);
+    session(&config, async |appender| appender.append_one_by_one(3, 10).await).unwrap();
+    assert_eq!(start(&config).unwrap(), 10);
+}
+
+#[test]
+fn a_cut_at_any_slot_gives_exactly_what_is_before_it() {
+    let directory = TempDir::new().unwrap();
+    let original = DiskConfig { segments_ready: 1, ..config(&directory.path().join("original")) };
+    directory_with_segments(&original);
+    for slot in 1..=15 {
+        let place = directory.path().join(slot.to_string());
+        copy(original.data_dir.parent().unwrap(), &place);
+        let config = DiskConfig { segments_ready: 0, ..config(&place) };
+        if slot == 15 {
+            let error = cut(&config, slot, true).unwrap_err();
+            assert!(matches!(error, RepairError::NothingThere { last: 14, .. }), "{error}");
+            continue;
+        }
+        let repaired = cut(&config, slot, true).unwrap();
+        assert_eq!(repaired.last_slot.0, slot - 1, "slot {slot}");
+        assert_eq!(repaired.lost.snapshot, (slot <= 5).then_some(Slot(5)));
+        let survey = look(&config);
+        assert!(survey.is_whole, "slot {slot}: {:?}", survey.damage);
+        assert_eq!(start(&config).unwrap(), slot - 1, "slot {slot}");
+        fs::remove_dir_all(place).unwrap();
+    }
+}
+
+#[test]
+fn whatever_is_damaged_a_cut_where_the_survey_says_starts() {
+    let directory = TempDir::new().unwrap();
+    let original = DiskConfig { segments_ready: 1, ..config(&directory.path().join("original")) };
+    directory_with_segments(&original);
+    let mut damaged = 0;
+    for case in 0..24 {
+        let place = directory.path().join("case");
+        copy(original.data_dir.parent().unwrap(), &place);
+        let config = DiskConfig { segments_ready: 0, ..config(&place) };
+        let (segment, block) = (1 + case % 3, u64::from(case / 3));
+        flip(&config, segment, block);
+        if case % 5 == 4 {
+            fs::remove_file(names::snapshot(&config.data_dir, Slot(5))).unwrap();
+        }
+        let survey = look(&config);
+        let before = start(&config);
+        assert_eq!(survey.is_whole, before.is_ok(), "segment {segment}, block {block}: {survey:?}");
+        if let Some(damage) = survey.damage {
+            damaged += 1;
+            let slot = damage.truncate_at.unwrap_or(1);
+            cut(&config, slot, false).unwrap();
+            let last = start(&config).unwrap();
+            assert_eq!(last, slot - 1, "segment {segment}, block {block}: {damage:?}");
+        }
+        fs::remove_dir_all(place).unwrap();
+    }
+    assert!(10 < damaged, "{damaged} cases mean something");
 }
 
 #[test]
@@ -112,32 +213,63 @@ fn a_log_that_is_damaged_before_the_snapshot_can_be_begun_anew_behind_it() {
     let config = config(directory.path());
     directory_with_snapshot(&config);
     flip(&config, 1, 4);
-    assert!(session(&config, async |_| ()).is_err());
-    repair(&config.data_dir, &config.log_dir, Slot(6)).unwrap();
-    let (recovered, ()) = session(&config, async |appender| {
-        appender.append_one_by_one(2, 10).await;
-    })
-    .unwrap();
+    assert!(start(&config).is_err());
+    assert_eq!(look(&config).damage.unwrap().truncate_at, Some(6));
+    let repaired = cut(&config, 6, false).unwrap();
+    assert_eq!(repaired.last_slot, Slot(5));
+    let (recovered, ()) =
+        session(&config, async |appender| appender.append_one_by_one(2, 10).await).unwrap();
     assert_eq!(recovered.last().slot, Slot(5));
-    let (recovered, ()) = session(&config, async |_| ()).unwrap();
-    assert_eq!(recovered.last().slot, Slot(7));
+    assert_eq!(start(&config).unwrap(), 7);
 }
 
 #[test]
-fn a_directory_in_use_is_left_alone() {
+fn lost_superblocks_are_made_anew() {
+    let directory = TempDir::new().unwrap();
+    let config = config(directory.path());
+    directory_with_snapshot(&config);
+    let owner = look(&config).superblocks[1].content.as_ref().unwrap().cluster.clone();
+    for index in 0..2 {
+        fs::remove_file(names::superblock(&config.data_dir, index)).unwrap();
+    }
+    assert!(matches!(start(&config).unwrap_err(), OpenError::LostSuperblocks { .. }));
+    let damage = look(&config).damage.unwrap();
+    assert_eq!(damage.truncate_at, Some(11));
+    let repaired = cut(&config, 11, false).unwrap();
+    assert!(repaired.lost.readable.is_empty() && repaired.lost.unreadable.is_empty());
+    assert_eq!(start(&config).unwrap(), 10);
+    assert_eq!(look(&config).superblocks[1].content.as_ref().unwrap().cluster, owner);
+}
+
+#[test]
+fn a_directory_that_is_whole_is_left_alone() {
+    let directory = TempDir::new().unwrap();
+    let config = config(directory.path());
+    directory_with_snapshot(&config);
+    let error = cut(&config, 8, false).unwrap_err();
+    assert!(matches!(error, RepairError::NothingWrong { last: 10 }), "{error}");
+    assert_eq!(start(&config).unwrap(), 10);
+}
+
+#[test]
+fn a_directory_in_use_is_shown_and_not_cut() {
     let directory = TempDir::new().unwrap();
     let config = config(directory.path());
     let opened = open::<Bytes>(&config).unwrap();
-    let error = inspect(&config.data_dir, &config.log_dir, false).unwrap_err();
-    assert!(matches!(error, OpenError::InUse { .. }), "{error}");
-    let error = repair(&config.data_dir, &config.log_dir, Slot(1)).unwrap_err();
-    assert!(matches!(error, RepairError::Open(OpenError::InUse { .. })), "{error}");
+    let survey = look(&config);
+    assert!(survey.is_whole, "{:?}", survey.damage);
+    assert_eq!(survey.in_use_by, Some(std::process::id()));
+    let error = cut(&config, 1, true).unwrap_err();
+    assert!(matches!(error, RepairError::Lock(OpenError::InUse { .. })), "{error}");
     opened.segments.stop();
 }
 
 #[test]
-fn an_empty_directory_holds_nothing() {
+fn a_directory_of_something_else_is_not_touched() {
     let directory = TempDir::new().unwrap();
-    let error = inspect(directory.path(), directory.path(), false).unwrap_err();
-    assert!(matches!(error, OpenError::NoData { .. }), "{error}");
+    let error = survey(directory.path(), directory.path(), false).unwrap_err();
+    assert!(matches!(error, SurveyError::NotOurs { .. }), "{error}");
+    let error = repair(directory.path(), directory.path(), Slot(1), true).unwrap_err();
+    assert!(matches!(error, RepairError::Survey(SurveyError::NotOurs { .. })), "{error}");
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
 }
