@@ -12,7 +12,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
     time::{Duration, Instant},
@@ -46,7 +46,7 @@ use crate::{
     messages::{ShardId, ToArchivist, ToReplica, ToShard},
     recovered_state::StateLoader,
     replica_core::{ReplicaCore, ReplicaLinks, ReplicaSettings},
-    shard_core::{Shard, ShardCore, ShardLinks, ShardSettings, WordSettings},
+    shard_core::{Shard, ShardCore, ShardLinks, ShardPlace, ShardSettings, WordSettings},
     watchdog::{self, Pulse},
 };
 
@@ -249,7 +249,7 @@ impl ReplicaParts {
 
 /// What a shard is made of; it is put together on its own core.
 struct ShardParts {
-    place: (ShardId, u16),
+    place: ShardPlace,
     settings: Arc<ShardSettings>,
     clock: Clock,
     state: State,
@@ -340,10 +340,15 @@ impl Running {
         let client_port = addresses.first().map_or(config.client_port, SocketAddr::port);
         let words = Arc::new(WordSettings { config, client_port });
         let shard_count = u16::try_from(plan.shards().len()).expect("fewer than 65536 cores");
+        let newest_shown = Arc::new(AtomicU64::new(0));
         let shards =
             (0..).zip(inboxes.into_iter().zip(sockets)).map(|(index, (inbox, sockets))| {
                 ShardParts {
-                    place: (ShardId(index), shard_count),
+                    place: ShardPlace {
+                        id: ShardId(index),
+                        shard_count,
+                        newest_shown: newest_shown.clone(),
+                    },
                     settings: settings.clone(),
                     clock,
                     state: state.clone(),

@@ -1,6 +1,10 @@
 //! Decided commands: applied to the State, told to watchers, answered to whom they belong.
 
-use std::{borrow::Cow, mem, sync::Arc};
+use std::{
+    borrow::Cow,
+    mem,
+    sync::{Arc, atomic::Ordering},
+};
 
 use ringkeeper_engine::{
     ids::{Owner, Slot, Zxid},
@@ -48,6 +52,8 @@ impl ShardCore {
             self.applied
         );
         self.now = self.clock.now();
+        // Before anything of it can be sent.
+        self.place.newest_shown.fetch_max(committed.header.slot.0, Ordering::AcqRel);
         self.state.begin_batch(&committed.header);
         let zxid = Zxid(committed.header.first_zxid.0 - 1);
         Applying { committed, next: 0, zxid }
@@ -162,7 +168,7 @@ impl ShardCore {
     }
 
     fn session_changed(&mut self, change: SessionChange) {
-        let reports = self.id == ShardId(0);
+        let reports = self.place.id == ShardId(0);
         match change {
             SessionChange::Opened { session, timeout_ms, .. } => {
                 if reports {
@@ -212,6 +218,7 @@ impl ShardCore {
             }
         }
         self.answer_syncs();
+        self.resume_paused();
     }
 
     /// Answers the syncs that have nothing to wait for any more.

@@ -24,7 +24,10 @@ mod words;
 use std::{
     collections::{HashMap, VecDeque},
     hash::{BuildHasherDefault, Hasher},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::Waker,
 };
 
@@ -51,9 +54,22 @@ const HANDOVER_BYTES_MAX: usize = 2 * BATCH_BYTES_TARGET;
 /// connection keep the core for too long.
 const SCRATCH_BYTES: usize = 16 << 10;
 
+/// Which of a server's shards one is.
+#[derive(Clone, Debug)]
+pub(crate) struct ShardPlace {
+    /// Which.
+    pub(crate) id: ShardId,
+    /// Of how many.
+    pub(crate) shard_count: u16,
+    /// The newest slot that any shard of this server has begun to apply, and so may have shown to
+    /// a client. The one thing that shards share: none serves before it has come as far, so that a
+    /// server looks the same whichever of its shards a client happens to be on.
+    pub(crate) newest_shown: Arc<AtomicU64>,
+}
+
 /// Everything a shard decides with. Lives on its core; nothing here awaits.
 pub(crate) struct ShardCore {
-    id: ShardId,
+    place: ShardPlace,
     settings: Arc<ShardSettings>,
     clock: Clock,
     /// Read once per turn of a connection and per batch.
@@ -121,17 +137,16 @@ pub(crate) struct ShardCore {
 }
 
 impl ShardCore {
-    /// Shard `id` of `shard_count`, over the State of the last snapshot. It lets clients in once
-    /// the slot `serves_from` is applied.
+    /// A shard over the State of the last snapshot. It lets clients in once the slot `serves_from`
+    /// is applied.
     pub(crate) fn new(
-        (id, shard_count): (ShardId, u16),
+        place: ShardPlace,
         settings: Arc<ShardSettings>,
         clock: Clock,
         state: State,
         serves_from: Slot,
     ) -> Self {
         Self {
-            id,
             serves_from,
             now: clock.now(),
             applied: state.applied().slot,
@@ -139,7 +154,8 @@ impl ShardCore {
             clients: Clients::default(),
             owners: HashMap::default(),
             next_session: 0,
-            session_stride: i64::from(shard_count),
+            session_stride: i64::from(place.shard_count),
+            place,
             commands: Commands::default(),
             is_congested: false,
             refuses_writes: false,
@@ -177,7 +193,7 @@ impl ShardCore {
             return false;
         }
         let first = first_session(&self.settings, &self.state, crate::clock::wall().0);
-        self.next_session = first + i64::from(self.id.0);
+        self.next_session = first + i64::from(self.place.id.0);
         true
     }
 
@@ -215,9 +231,14 @@ impl ShardCore {
         self.is_congested || self.commands.bytes.len() >= HANDOVER_BYTES_MAX
     }
 
+    /// Whether another shard may have shown a client what this one has not applied yet.
+    fn is_behind(&self) -> bool {
+        self.applied.0 < self.place.newest_shown.load(Ordering::Acquire)
+    }
+
     /// Reads from those again who waited for requests of this shard.
     fn resume_paused(&mut self) {
-        if self.is_full() || self.outstanding > self.settings.outstanding_max {
+        if self.is_behind() || self.is_full() || self.outstanding > self.settings.outstanding_max {
             return;
         }
         for id in self.paused.drain(..) {

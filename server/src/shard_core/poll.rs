@@ -107,22 +107,24 @@ impl ShardCore {
 
     /// Whether the next request of a client may run now. If not, the client is woken when it may.
     fn may_go_on(&mut self, id: ClientId) -> bool {
+        let is_behind = self.is_behind();
         let is_full = self.is_full();
         let is_over_limit = self.outstanding > self.settings.outstanding_max;
         let Some(client) = self.clients.get_mut(id) else { return false };
         let may = match client.phase {
-            Phase::New => true,
+            // A client that is ahead of this shard would be sent away.
+            Phase::New => !is_behind,
             Phase::Connecting(_) | Phase::Done => false,
             Phase::Open => {
                 let is_limited = is_over_limit && !client.order.is_empty();
                 let waits_for_sync = client.syncs > 0 && client.connection.has_input();
                 let is_unread = client.connection.unsent_bytes() >= OUTPUT_BYTES_PAUSE;
-                !(is_full || is_limited || waits_for_sync || is_unread)
+                !(is_behind || is_full || is_limited || waits_for_sync || is_unread)
             }
         };
         if !may && !client.is_paused {
             client.is_paused = true;
-            if is_full || is_over_limit {
+            if is_behind || is_full || is_over_limit {
                 self.paused.push(id);
             }
         }

@@ -263,7 +263,7 @@ impl ShardCore {
         }
         if self.sync_sent < self.sync_asked {
             self.sync_sent = self.sync_asked;
-            messages.push(ToReplica::Sync { shard: self.id, id: SyncId(self.sync_asked) });
+            messages.push(ToReplica::Sync { shard: self.place.id, id: SyncId(self.sync_asked) });
         }
         messages
     }
@@ -310,7 +310,7 @@ impl ShardCore {
             }
             sessions.push(session);
         }
-        ToReplica::Touched { shard: self.id, heard_until: self.now, sessions }
+        ToReplica::Touched { shard: self.place.id, heard_until: self.now, sessions }
     }
 
     /// Sends a text that is not of the protocol, then closes the connection.
