@@ -19,7 +19,6 @@ use std::{
     rc::Rc,
     sync::Arc,
     task::Poll,
-    time::Duration,
 };
 
 use ringkeeper_engine::{
@@ -51,7 +50,8 @@ const WAITING_BYTES_MAX: usize = 64 * BATCH_BYTES_TARGET;
 /// Messages that wait for room in one receiver's mailbox from which on none is taken in.
 const OUTBOX_MAX: usize = 1024;
 
-/// Batches on their way to the disk at a time. The next one gathers meanwhile.
+/// Batches on their way to the disk at a time. The next one gathers meanwhile: with two, batches
+/// and groups were smaller and throughput with 16 and 64 clients was 10 to 25 % lower.
 const APPENDS_IN_FLIGHT_MAX: usize = 1;
 
 /// Messages that one turn takes in.
@@ -59,9 +59,6 @@ const TURN_MESSAGES_MAX: usize = 256;
 
 /// Batches that are handed over before other tasks may run.
 const SLICE_BATCHES: usize = 64;
-
-/// The shortest wait that is one: the executor enters its ring before it is over.
-const RING_PASS: Duration = Duration::from_micros(1);
 
 /// An operator's settings, as far as the replica core decides by them.
 #[derive(Clone, Debug)]
@@ -259,9 +256,7 @@ impl ReplicaCore {
     /// Carries out what the replica has decided.
     async fn hand_over(&mut self) {
         let appended: Vec<Arc<Batch>> = self.appended_batches();
-        // First of all: the disk takes longest.
-        let has_appends = !self.output.appends.is_empty();
-        if has_appends {
+        if !self.output.appends.is_empty() {
             self.log.push(&mut self.output.appends);
         }
         for (index, batch) in mem::take(&mut self.output.committed).into_iter().enumerate() {
@@ -272,14 +267,9 @@ impl ReplicaCore {
         }
         self.answer_reads();
         self.close_expired();
-        if has_appends {
-            // Comes back after the ring was entered: the write is under way, and what follows
-            // costs no commit any time.
-            glommio::timer::sleep(RING_PASS).await;
-            for batch in appended {
-                self.decoded.push_back(decode(&batch));
-            }
-        }
+        // Last: the shards work on what was committed meanwhile, and nothing but handing over is
+        // left to do when the disk is done with these.
+        self.decoded.extend(appended.iter().map(|batch| decode(batch)));
     }
 
     fn appended_batches(&self) -> Vec<Arc<Batch>> {
