@@ -27,6 +27,9 @@ pub(crate) const OUTPUT_BYTES_MAX: usize = 64 << 20;
 /// A larger buffer is given back to the allocator instead of to the pool.
 const POOLED_BYTES_MAX: usize = 64 << 10;
 
+/// Reads of what a closed connection has still sent: more than a socket's buffer holds.
+const FAREWELL_READS: usize = 64;
+
 /// Buffers that a pool keeps.
 const POOLED_COUNT_MAX: usize = 128;
 
@@ -194,6 +197,21 @@ impl Connection {
         pool.give_back(mem::take(&mut self.output));
         if self.ending != Ending::Open {
             self.wake();
+        }
+    }
+
+    /// Ends the stream before it is dropped. A socket that is closed over unread input is reset, and
+    /// a reset may overtake the last reply: so what has come by now is read, and forgotten.
+    pub(crate) fn farewell(&mut self, context: &mut Context<'_>, scratch: &mut [u8]) {
+        let closed = Pin::new(&mut self.socket).poll_close(context);
+        if !matches!(closed, Poll::Ready(Ok(()))) {
+            return;
+        }
+        for _ in 0..FAREWELL_READS {
+            match self.poll_read(context, scratch) {
+                Poll::Ready(Ok(count)) if count > 0 => {}
+                _ => return,
+            }
         }
     }
 

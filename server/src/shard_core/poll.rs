@@ -47,6 +47,7 @@ impl ShardCore {
             client.connection.send(&mut self.pool);
         }
         if client.connection.is_finished() {
+            client.connection.farewell(context, &mut self.scratch);
             return Poll::Ready(Turn::Over);
         }
         let turn = self.poll_frames(id, context);
