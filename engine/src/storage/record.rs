@@ -160,7 +160,10 @@ impl Seal {
         let rest = &mut bytes;
         let previous_end = Lsn(u64::from_le_bytes(take(rest)?));
         let appended = LogPos(u64::from_le_bytes(take(rest)?));
-        Some(Self { previous_end, appended, base: decode_base(&take(rest)?) })
+        let base = decode_base(&take(rest)?);
+        // Whoever goes on counts from here: no number that ever occurs is near the end.
+        let is_possible = appended.0 < u64::MAX / 2 && base.slot.0 < u64::MAX / 2;
+        is_possible.then_some(Self { previous_end, appended, base })
     }
 }
 

@@ -372,9 +372,9 @@ impl Recovery {
     fn header(&self, number: u32, bytes: &[u8]) -> Result<SegmentHeader, Damage> {
         let at = Lsn::new(number, 0);
         if let Some(last) = self.segments.last()
-            && last.number + 1 != number
+            && last.number.checked_add(1) != Some(number)
         {
-            let missing = Lsn::new(last.number + 1, 0);
+            let missing = Lsn::new(last.number.saturating_add(1), 0);
             return Err(self.damage(missing, DamageKind::MissingSegment));
         }
         let header = match block::block_at(bytes, 0) {

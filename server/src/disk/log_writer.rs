@@ -297,6 +297,10 @@ impl<R: FnMut(LogEvent)> Running<R> {
         flush(&self.file).await;
         self.end.flushed();
         while self.next.is_none() {
+            if self.ready.depth() == 0 && !self.is_refusing {
+                self.is_refusing = true;
+                (self.report)(LogEvent::WritesRefused(true));
+            }
             poll_fn(|context| self.ready.poll_wait(context)).await;
             if self.ready.is_closed() && self.ready.depth() == 0 {
                 fatal(FatalReason::ThreadEnded, &"the segments thread, while the log needs it");

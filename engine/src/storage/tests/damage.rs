@@ -254,3 +254,35 @@ fn without_a_superblock_the_last_pad_is_witness_enough_for_one_lost_block() {
         }
     }
 }
+
+proptest! {
+    #![proptest_config(cases(1_000))]
+
+    /// Whatever bytes there are, recovery ends with a result.
+    #[test]
+    fn any_bytes_are_survived(
+        segments in prop::collection::vec(segment(), 0..4),
+        tail in any::<u64>(),
+    ) {
+        let mut files = logs()[0].0.files.clone();
+        for (place, bytes, is_whole) in &segments {
+            let number = place % 5 + 1;
+            let file = files.entry(number).or_default();
+            let place = usize::try_from(*place).unwrap() % file.len().max(1);
+            let start = if *is_whole { 0 } else { place };
+            let end = file.len().max(start + bytes.len());
+            file.resize(end, 0);
+            file[start..start + bytes.len()].copy_from_slice(bytes);
+        }
+        let mut options = logs()[0].0.options(Base::default());
+        options.tail = crate::storage::Lsn(tail % (9 << 32));
+        options.owner = None;
+        // No panic is what is tested; what it says is tested above.
+        drop(recover(&files, options));
+    }
+}
+
+/// A place, what is written there, and whether that is the start of a file.
+fn segment() -> impl Strategy<Value = (u32, Vec<u8>, bool)> {
+    (any::<u32>(), prop::collection::vec(any::<u8>(), 0..200), any::<bool>())
+}
