@@ -312,6 +312,9 @@ impl Running {
         };
         let settings = Arc::new(shard_settings(&config, plan.shards().len()));
         let state = opened.snapshot.map(|(_, state)| state).unwrap_or_default();
+        let sessions = state.sessions().map(|(id, session)| (id, session.timeout_ms)).collect();
+        // One for the archivist and one per shard; the last of them is the one that was loaded.
+        let mut states = std::iter::repeat_n(state, plan.shards().len() + 1);
         // The first batch of this start comes after everything that was recovered.
         let serves_from = opened.recovered.last().slot.next();
         let own = Voter { id: config.replica_id, incarnation: opened.incarnation };
@@ -320,14 +323,14 @@ impl Running {
             links: ReplicaLinks { shards: shard_senders, archivist: archivist_sender },
             clock,
             recovered: opened.recovered,
-            sessions: state.sessions().map(|(id, session)| (id, session.timeout_ms)).collect(),
+            sessions,
             log: opened.log,
             inbox: replica_inbox,
         };
         let archivist_start = ArchivistStart {
             settings: ArchivistSettings::new(&config),
             clock,
-            state: state.clone(),
+            state: states.next().expect("one more than shards"),
             last_snapshot: None,
             wants_snapshot_from: (opened.segment_count > SEGMENTS_WITHOUT_SNAPSHOT)
                 .then_some(serves_from),
@@ -341,25 +344,23 @@ impl Running {
         let words = Arc::new(WordSettings { config, client_port });
         let shard_count = u16::try_from(plan.shards().len()).expect("fewer than 65536 cores");
         let newest_shown = Arc::new(AtomicU64::new(0));
-        let shards =
-            (0..).zip(inboxes.into_iter().zip(sockets)).map(|(index, (inbox, sockets))| {
-                ShardParts {
-                    place: ShardPlace {
-                        id: ShardId(index),
-                        shard_count,
-                        newest_shown: newest_shown.clone(),
-                    },
-                    settings: settings.clone(),
-                    clock,
-                    state: state.clone(),
-                    serves_from,
-                    links: links.clone(),
-                    words: words.clone(),
-                    admission: admission.clone(),
-                    sockets,
-                    inbox,
-                }
-            });
+        let parts = inboxes.into_iter().zip(sockets).zip(states);
+        let shards = (0..).zip(parts).map(|(index, ((inbox, sockets), state))| ShardParts {
+            place: ShardPlace {
+                id: ShardId(index),
+                shard_count,
+                newest_shown: newest_shown.clone(),
+            },
+            settings: settings.clone(),
+            clock,
+            state,
+            serves_from,
+            links: links.clone(),
+            words: words.clone(),
+            admission: admission.clone(),
+            sockets,
+            inbox,
+        });
         let pulses = start_cores(plan, shards.collect(), replica_parts, &events)?;
         watchdog::start(pulses).map_err(|error| ServeError::start("the watchdog", &error))?;
         Ok(Self { links, archivist, segments: opened.segments, events, _lock: opened.lock })

@@ -200,8 +200,8 @@ impl Connection {
         }
     }
 
-    /// Ends the stream before it is dropped. A socket that is closed over unread input is reset, and
-    /// a reset may overtake the last reply: so what has come by now is read, and forgotten.
+    /// Ends the stream before it is dropped. A socket that is closed over unread input is reset,
+    /// and a reset may overtake the last reply: so what has come by now is read, and forgotten.
     pub(crate) fn farewell(&mut self, context: &mut Context<'_>, scratch: &mut [u8]) {
         let closed = Pin::new(&mut self.socket).poll_close(context);
         if !matches!(closed, Poll::Ready(Ok(()))) {
