@@ -3,5 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "helpers of a test: a panic is the report")]
 
 mod document;
+mod golden;
 mod layout;
 mod structures;
