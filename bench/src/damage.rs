@@ -106,6 +106,8 @@ struct Image {
     tree: Tree,
     last_zxid: i64,
     session: Connected,
+    /// Every file, with the offsets of its units that are not all zero.
+    files: Vec<(PathBuf, Vec<u64>)>,
 }
 
 fn settings() -> Settings {
@@ -131,7 +133,8 @@ impl Image {
         write_history(&mut client, 2)?;
         let tree = read_tree(&mut client)?;
         let last = client.set("/damage", b"the last acknowledged write", -1)?;
-        let mut image = Self { dir, end, tree, last_zxid: last.mzxid, session };
+        let files = Vec::new();
+        let mut image = Self { dir, end, tree, last_zxid: last.mzxid, session, files };
         match end {
             End::KillAtOnce => server.kill()?,
             End::KillWhenIdle => {
@@ -143,7 +146,29 @@ impl Image {
         let entry = image.tree.get_mut("/damage").ok_or("the root of the history")?;
         entry.0 = Some(b"the last acknowledged write".to_vec());
         entry.1 = last;
+        let data = image.dir.join("data");
+        for file in files_below(&data)? {
+            let units = written_units(&data.join(&file))?;
+            image.files.push((file, units));
+        }
         Ok(image)
+    }
+
+    /// Half of the time any file; otherwise one with something in it, the fuller the likelier.
+    fn choose_file(&self, rng: &mut Rng) -> (&PathBuf, &[u64]) {
+        let all: usize = self.files.iter().map(|(_, units)| units.len()).sum();
+        let (file, units) = &self.files[rng.index(self.files.len())];
+        if rng.percent(50) || all == 0 {
+            return (file, units);
+        }
+        let mut at = rng.index(all);
+        for (file, units) in &self.files {
+            if at < units.len() {
+                return (file, units);
+            }
+            at -= units.len();
+        }
+        (file, units)
     }
 
     /// Starts a server on a damaged copy.
@@ -310,15 +335,11 @@ impl fmt::Display for Damage {
 
 impl Damage {
     fn choose(image: &Image, rng: &mut Rng) -> Result<Self, Failure> {
-        let data = image.dir.join("data");
-        let files = files_below(&data)?;
         loop {
-            let file = &files[rng.index(files.len())];
-            let path = data.join(file);
-            let length = fs::metadata(&path)?.len();
-            let written = written_units(&path)?;
+            let (file, written) = image.choose_file(rng);
+            let length = fs::metadata(image.dir.join("data").join(file))?.len();
             // Where something is written, mostly; anywhere, sometimes.
-            let offset = if written.is_empty() || rng.percent(15) {
+            let offset = if written.is_empty() || rng.percent(10) {
                 rng.below(length.max(1))
             } else {
                 let unit = written[rng.index(written.len())];
