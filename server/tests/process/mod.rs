@@ -85,9 +85,13 @@ fn wrapped(text: &str) -> String {
 
 /// `serve` on this directory with one core, small segments and a port from the system.
 pub(crate) fn serve(dir: &Path) -> Command {
-    let listen = ["--listen", "127.0.0.1:0", "--cores", "1", "--segment-mib", "4"];
-    let mut command = ringkeeper(&["serve", "--data-dir", text(dir)]);
-    command.args(listen);
+    serve_on(dir, "1")
+}
+
+/// The same with so many cores.
+fn serve_on(dir: &Path, cores: &str) -> Command {
+    let mut command = ringkeeper(&["serve", "--data-dir", text(dir), "--cores", cores]);
+    command.args(["--listen", "127.0.0.1:0", "--segment-mib", "4"]);
     command
 }
 
@@ -100,7 +104,16 @@ pub(crate) struct Server {
 impl Server {
     /// Starts `serve` and waits until it serves.
     pub(crate) fn start(dir: &Path, arguments: &[&str]) -> Self {
-        let mut child = serve(dir).args(arguments).stderr(Stdio::piped()).spawn().unwrap();
+        Self::wait_for(serve(dir).args(arguments))
+    }
+
+    /// The same with so many cores.
+    pub(crate) fn start_on(dir: &Path, cores: &str) -> Self {
+        Self::wait_for(&mut serve_on(dir, cores))
+    }
+
+    fn wait_for(command: &mut Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let (port, is_listening) = mpsc::channel();
         // Reads to the end: a server whose traces nobody reads would stand still one day.
