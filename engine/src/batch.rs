@@ -2,6 +2,12 @@
 
 use alloc::{sync::Arc, vec::Vec};
 
+use zerocopy::{
+    FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned,
+    little_endian::{I64, U16, U32, U64, U128},
+    transmute, transmute_ref,
+};
+
 use crate::ids::{Ballot, Epoch, ReplicaId, Slot, WallTime, Zxid};
 
 /// What a batch is for.
@@ -120,56 +126,72 @@ impl Commands {
 /// Length of an encoded batch header: what stands before the payload, on disk and on the wire.
 pub const BATCH_HEADER_BYTES: usize = 96;
 
+/// A `BatchHeader` as it lies on the disk, and what it says of the payload behind it.
+#[derive(Clone, Copy, FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned)]
+#[repr(C)]
+struct WireHeader {
+    slot: U64,
+    origin_round: U64,
+    origin_replica: U16,
+    kind: U16,
+    epoch: U32,
+    first_zxid: I64,
+    zxid_count: U32,
+    command_count: U32,
+    time: I64,
+    previous_hash: U128,
+    hash: U128,
+    payload_bytes: U32,
+    /// Zero.
+    reserved: [u8; 12],
+}
+
 impl BatchHeader {
     /// The header as bytes, for a payload of `payload_bytes`. `docs/disk-format.md` has the table.
     #[must_use]
     pub fn encode(&self, payload_bytes: u32) -> [u8; BATCH_HEADER_BYTES] {
-        let mut bytes = [0; BATCH_HEADER_BYTES];
-        let mut rest = bytes.as_mut_slice();
-        let mut put = |field: &[u8]| put(&mut rest, field);
-        put(&self.slot.0.to_le_bytes());
-        put(&self.origin.round.to_le_bytes());
-        put(&self.origin.replica.0.to_le_bytes());
-        put(&self.kind.code().to_le_bytes());
-        put(&self.epoch.0.to_le_bytes());
-        put(&self.first_zxid.0.to_le_bytes());
-        put(&self.zxid_count.to_le_bytes());
-        put(&self.command_count.to_le_bytes());
-        put(&self.time.0.to_le_bytes());
-        put(&self.previous_hash.to_le_bytes());
-        put(&self.hash.to_le_bytes());
-        put(&payload_bytes.to_le_bytes());
-        // The rest is reserved and zero.
-        assert!(rest.len() == 12, "the fields above fill all but twelve bytes");
-        bytes
+        transmute!(WireHeader {
+            slot: self.slot.0.into(),
+            origin_round: self.origin.round.into(),
+            origin_replica: self.origin.replica.0.into(),
+            kind: self.kind.code().into(),
+            epoch: self.epoch.0.into(),
+            first_zxid: self.first_zxid.0.into(),
+            zxid_count: self.zxid_count.into(),
+            command_count: self.command_count.into(),
+            time: self.time.0.into(),
+            previous_hash: self.previous_hash.into(),
+            hash: self.hash.into(),
+            payload_bytes: payload_bytes.into(),
+            reserved: [0; 12],
+        })
     }
 
     /// Reads a header and the payload's length. `None` when a field has a value that is never
     /// written. The hash is not checked here: that needs the payload.
     #[must_use]
     pub fn decode(bytes: &[u8; BATCH_HEADER_BYTES]) -> Option<(Self, u32)> {
-        let mut rest = bytes.as_slice();
+        let wire: &WireHeader = transmute_ref!(bytes);
         let header = Self {
-            slot: Slot(u64::from_le_bytes(take(&mut rest)?)),
+            slot: Slot(wire.slot.get()),
             origin: Ballot {
-                round: u64::from_le_bytes(take(&mut rest)?),
-                replica: ReplicaId(u16::from_le_bytes(take(&mut rest)?)),
+                round: wire.origin_round.get(),
+                replica: ReplicaId(wire.origin_replica.get()),
             },
-            kind: BatchKind::from_code(u16::from_le_bytes(take(&mut rest)?))?,
-            epoch: Epoch(u32::from_le_bytes(take(&mut rest)?)),
-            first_zxid: Zxid(i64::from_le_bytes(take(&mut rest)?)),
-            zxid_count: u32::from_le_bytes(take(&mut rest)?),
-            command_count: u32::from_le_bytes(take(&mut rest)?),
-            time: WallTime(i64::from_le_bytes(take(&mut rest)?)),
-            previous_hash: u128::from_le_bytes(take(&mut rest)?),
-            hash: u128::from_le_bytes(take(&mut rest)?),
+            kind: BatchKind::from_code(wire.kind.get())?,
+            epoch: Epoch(wire.epoch.get()),
+            first_zxid: Zxid(wire.first_zxid.get()),
+            zxid_count: wire.zxid_count.get(),
+            command_count: wire.command_count.get(),
+            time: WallTime(wire.time.get()),
+            previous_hash: wire.previous_hash.get(),
+            hash: wire.hash.get(),
         };
-        let payload_bytes = u32::from_le_bytes(take(&mut rest)?);
         // Whoever goes on counts from here: no number that ever occurs is near the end.
         let is_possible = header.slot.0 < u64::MAX / 2
             && (0..i64::MAX / 2).contains(&header.first_zxid.0)
-            && rest.iter().all(|byte| *byte == 0);
-        is_possible.then_some((header, payload_bytes))
+            && wire.reserved == [0; 12];
+        is_possible.then_some((header, wire.payload_bytes.get()))
     }
 }
 

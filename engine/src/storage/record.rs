@@ -1,5 +1,11 @@
 //! Records: what one append becomes on the disk.
 
+use zerocopy::{
+    FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned,
+    little_endian::{U16, U32, U64},
+    transmute, transmute_ref,
+};
+
 use crate::{
     batch::{BATCH_HEADER_BYTES, put, take},
     ids::{Ballot, Epoch, LogPos, ReplicaId, Slot, WallTime, Zxid},
@@ -81,49 +87,66 @@ pub struct RecordHeader {
     pub commit: Slot,
 }
 
+/// A `RecordHeader` as it lies on the disk.
+#[derive(Clone, Copy, FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned)]
+#[repr(C)]
+struct WireHeader {
+    magic: U32,
+    checksum: U32,
+    generation: U64,
+    lsn: U64,
+    block_count: U32,
+    kind: u8,
+    reserved: u8,
+    ballot_replica: U16,
+    ballot_round: U64,
+    durable: U64,
+    commit: U64,
+    reserved_end: [u8; 8],
+}
+
 impl RecordHeader {
     /// The header as bytes.
     #[must_use]
     pub fn encode(&self) -> [u8; LOCAL_HEADER_BYTES] {
-        let mut bytes = [0; LOCAL_HEADER_BYTES];
-        let (start, mut rest) = bytes.split_at_mut(8);
-        put(&mut rest, &self.generation.to_le_bytes());
-        put(&mut rest, &self.lsn.0.to_le_bytes());
-        put(&mut rest, &self.block_count.to_le_bytes());
-        put(&mut rest, &[self.kind.code(), 0]);
-        put(&mut rest, &self.ballot.replica.0.to_le_bytes());
-        put(&mut rest, &self.ballot.round.to_le_bytes());
-        put(&mut rest, &self.durable.0.to_le_bytes());
-        put(&mut rest, &self.commit.0.to_le_bytes());
-        assert!(rest.len() == 8, "the fields above fill all but eight bytes");
-        let mut rest = start;
-        put(&mut rest, &MAGIC.to_le_bytes());
-        let checksum = Self::checksum(&bytes);
-        let (_, mut rest) = bytes.split_at_mut(4);
-        put(&mut rest, &checksum.to_le_bytes());
-        bytes
+        let mut wire = WireHeader {
+            magic: MAGIC.into(),
+            checksum: U32::ZERO,
+            generation: self.generation.into(),
+            lsn: self.lsn.0.into(),
+            block_count: self.block_count.into(),
+            kind: self.kind.code(),
+            ballot_replica: self.ballot.replica.0.into(),
+            ballot_round: self.ballot.round.into(),
+            durable: self.durable.0.into(),
+            commit: self.commit.0.into(),
+            ..WireHeader::new_zeroed()
+        };
+        wire.checksum = Self::checksum(&transmute!(wire)).into();
+        transmute!(wire)
     }
 
     /// The header, if these bytes are one.
     #[must_use]
     pub fn decode(bytes: &[u8; LOCAL_HEADER_BYTES]) -> Option<Self> {
-        let mut rest = bytes.as_slice();
-        if u32::from_le_bytes(take(&mut rest)?) != MAGIC
-            || u32::from_le_bytes(take(&mut rest)?) != Self::checksum(bytes)
-        {
+        let wire: &WireHeader = transmute_ref!(bytes);
+        if wire.magic != MAGIC || wire.checksum != Self::checksum(bytes) {
             return None;
         }
-        let generation = u64::from_le_bytes(take(&mut rest)?);
-        let lsn = Lsn(u64::from_le_bytes(take(&mut rest)?));
-        let block_count = u32::from_le_bytes(take(&mut rest)?);
-        let [kind, _] = take(&mut rest)?;
-        let kind = RecordKind::from_code(kind)?;
-        let replica = ReplicaId(u16::from_le_bytes(take(&mut rest)?));
-        let ballot = Ballot { round: u64::from_le_bytes(take(&mut rest)?), replica };
-        let durable = Lsn(u64::from_le_bytes(take(&mut rest)?));
-        let commit = Slot(u64::from_le_bytes(take(&mut rest)?));
-        let is_possible = 0 < block_count && durable <= lsn;
-        is_possible.then_some(Self { generation, lsn, block_count, kind, ballot, durable, commit })
+        let header = Self {
+            generation: wire.generation.get(),
+            lsn: Lsn(wire.lsn.get()),
+            block_count: wire.block_count.get(),
+            kind: RecordKind::from_code(wire.kind)?,
+            ballot: Ballot {
+                round: wire.ballot_round.get(),
+                replica: ReplicaId(wire.ballot_replica.get()),
+            },
+            durable: Lsn(wire.durable.get()),
+            commit: Slot(wire.commit.get()),
+        };
+        let is_possible = 0 < header.block_count && header.durable <= header.lsn;
+        is_possible.then_some(header)
     }
 
     /// Over everything but the magic and the checksum itself.
