@@ -122,6 +122,18 @@ impl CorePlan {
         Ok(Self { executors: cpus.iter().copied().map(Some).collect() })
     }
 
+    /// Moves the calling thread, and with it the threads that it starts from now on, to a CPU that
+    /// no executor has, if there is one: the archivist's long work must not take turns with a
+    /// pinned core. Otherwise the scheduler finds the best place.
+    pub(crate) fn settle_beside(&self, allowance: &Allowance) {
+        let is_spare = |cpu: &&usize| !self.executors.contains(&Some(**cpu));
+        let is_pinned = self.executors.iter().all(Option::is_some);
+        let Some(cpu) = allowance.cpus.iter().rfind(is_spare).filter(|_| is_pinned) else { return };
+        if !core_affinity::set_for_current(core_affinity::CoreId { id: *cpu }) {
+            tracing::warn!(cpu, "side threads cannot be moved to a CPU of their own");
+        }
+    }
+
     /// Whether shard and replica share one executor.
     pub(crate) fn is_fused(&self) -> bool {
         self.executors.len() == 1

@@ -126,7 +126,8 @@ enum Event {
 /// Serves until SIGTERM or SIGINT.
 pub(crate) fn serve(config: Config) -> Result<(), ServeError> {
     abort_on_panic();
-    let plan = CorePlan::choose(&config.cores, &Allowance::of_this_process())?;
+    let allowance = Allowance::of_this_process();
+    let plan = CorePlan::choose(&config.cores, &allowance)?;
     let clock = Clock::start();
     let (events_sender, events) = mailbox(64, "events");
     let is_open = Arc::new(AtomicBool::new(false));
@@ -134,6 +135,8 @@ pub(crate) fn serve(config: Config) -> Result<(), ServeError> {
     let (sockets, addresses) = bind(&config, plan.shards().len())?;
     let opened = crate::disk::open::open::<StateLoader>(&DiskConfig::new(&config))?;
     is_open.store(true, Ordering::Release);
+    // After recovery, which takes all the CPUs there are.
+    plan.settle_beside(&allowance);
     let running = Running::start(config, &plan, clock, opened, sockets, &addresses, events_sender)?;
     let mut shards_serving = 0;
     while let Received::Message(event) = events.recv_blocking(None) {
