@@ -331,6 +331,9 @@ impl Recovery {
         let end = self.verdict()?;
         let slot = self.chain.last().slot;
         if slot < self.options.base.slot && !self.is_without_log() {
+            if let Some(missing) = self.missing_segment() {
+                return Err(missing);
+            }
             let snapshot = self.options.base.slot.0;
             return Err(self.damage(self.next, DamageKind::EndsBeforeSnapshot { snapshot }));
         }
@@ -487,14 +490,16 @@ impl Recovery {
     fn verdict(&self) -> Result<EndKind, Damage> {
         let Some(stop) = self.stop else {
             // No segment at all.
-            return if self.durable == Lsn::ZERO {
-                Ok(EndKind::Clean)
-            } else {
-                Err(self.damage(Lsn::new(self.durable.segment(), 0), DamageKind::MissingSegment))
-            };
+            return self.missing_segment().map_or(Ok(EndKind::Clean), Err);
         };
         let damage = |kind| Err(self.damage(stop.at, kind));
         if stop.at < self.durable {
+            // The log goes well up to the end of a segment whose successor is gone.
+            if stop.flaw == Flaw::Old
+                && let Some(missing) = self.missing_segment()
+            {
+                return Err(missing);
+            }
             return damage(DamageKind::Acknowledged { durable: self.durable });
         }
         if let Some(kind) = stop.length {
@@ -507,6 +512,20 @@ impl Recovery {
             Flaw::Tear | Flaw::Rot => damage(DamageKind::Rot),
             Flaw::Contradiction => damage(DamageKind::Chain(ChainError::Content)),
         }
+    }
+
+    /// The segment in which the log was known to be durable is not there: the first that is missed.
+    fn missing_segment(&self) -> Option<Damage> {
+        let wanted = self.durable.segment();
+        let numbers = || self.segments.iter().map(|segment| segment.number);
+        if wanted == 0 || numbers().any(|number| number == wanted) {
+            return None;
+        }
+        let before = numbers().filter(|number| *number < wanted).max();
+        let first = before.map_or(wanted, |number| number.saturating_add(1));
+        // What the snapshot has is there, whatever became of the log.
+        let slot = self.chain.last().slot.max(self.options.base.slot).next();
+        Some(Damage { lsn: Lsn::new(first, 0), slot, kind: DamageKind::MissingSegment })
     }
 
     /// A write was cut short, if there is not more damage than one write has blocks.

@@ -220,6 +220,20 @@ fn a_missing_file() {
 }
 
 #[test]
+fn the_last_file_is_missing() {
+    let mut log = three_batches();
+    log.start();
+    log.tail = log.end.durable();
+    log.files.remove(&2);
+    check(
+        &log,
+        &expect![[r#"
+        segment 2, offset 0: the segment's file is missing. Everything before slot 5 is sound; slot 5 and what follows it cannot be read
+    "#]],
+    );
+}
+
+#[test]
 fn no_file_although_there_was_a_log() {
     let mut log = three_batches();
     log.tail = log.end.durable();
