@@ -270,6 +270,8 @@ pub struct Recovery {
 struct Stop {
     /// Where the next record should stand.
     at: Lsn,
+    /// What a report names: there, or the start of the segment that cannot be entered.
+    blamed: Lsn,
     /// What stands there. If the segment is full, or has so little room that the next record went
     /// to the next segment: the worse of what stands there and at the start of that segment.
     flaw: Flaw,
@@ -420,7 +422,15 @@ impl Recovery {
             }
             self.chain.check_seal(&seal)
         };
-        chained.map_err(|error| self.damage(start, DamageKind::Chain(error)))?;
+        chained.map_err(|error| match error {
+            // What is missed would be in the segment before; the snapshot's part is there.
+            ChainError::Gap { .. } => Damage {
+                lsn: Lsn::new(segment.header.number.saturating_sub(1), 0),
+                slot: self.options.base.slot.next(),
+                kind: DamageKind::Chain(error),
+            },
+            error => self.damage(start, DamageKind::Chain(error)),
+        })?;
         // Whatever stands behind the end of the segment before is settled: it is no part of the
         // log, whether it was cut short then or damaged since.
         self.stop = None;
@@ -437,9 +447,13 @@ impl Recovery {
     /// Notes that the log does not reach into this segment. Returns false, for `enter`.
     fn stop_at_segment(&mut self, segment: &reader::Segment<'_>, flaw: Flaw) -> bool {
         let start = Lsn::new(segment.header.number, 1);
-        let stop = self.stop.unwrap_or(Stop { at: start, flaw, length: None });
+        let stop = self.stop.unwrap_or(Stop { at: start, blamed: start, flaw, length: None });
+        // A log that ends well before a segment that cannot be entered: it is the segment's fault.
+        let is_well_before = stop.flaw == Flaw::Old && flaw != Flaw::Old;
+        let blamed = if is_well_before { start } else { stop.blamed };
         self.stop = Some(Stop {
             at: stop.at,
+            blamed,
             flaw: stop.flaw.max(flaw),
             length: stop.length.or(segment.length_damage()),
         });
@@ -456,7 +470,7 @@ impl Recovery {
         let record = match segment.read(at) {
             Ok(record) => record,
             Err(flaw) => {
-                self.stop = Some(Stop { at, flaw, length: segment.length_damage() });
+                self.stop = Some(Stop { at, blamed: at, flaw, length: segment.length_damage() });
                 return Ok(());
             }
         };
@@ -500,7 +514,8 @@ impl Recovery {
             {
                 return Err(missing);
             }
-            return damage(DamageKind::Acknowledged { durable: self.durable });
+            let kind = DamageKind::Acknowledged { durable: self.durable };
+            return Err(self.damage(stop.blamed, kind));
         }
         if let Some(kind) = stop.length {
             return damage(kind);

@@ -234,6 +234,22 @@ fn the_last_file_is_missing() {
 }
 
 #[test]
+fn the_first_record_of_the_last_file_is_damaged() {
+    let mut log = three_batches();
+    log.start();
+    log.append(10);
+    log.flush();
+    log.tail = log.end.durable();
+    *log.files.get_mut(&2).unwrap().get_mut(segment_bytes(1) + 100).unwrap() ^= 1;
+    check(
+        &log,
+        &expect![[r#"
+        segment 2, offset 4096: records up to 2:5 were durable, and may have been acknowledged. Everything before slot 5 is sound; slot 5 and what follows it cannot be read
+    "#]],
+    );
+}
+
+#[test]
 fn no_file_although_there_was_a_log() {
     let mut log = three_batches();
     log.tail = log.end.durable();
