@@ -11,7 +11,7 @@ use ringkeeper_engine::{
         request::{Read, SetWatches},
     },
     state::{Reader, auth::user_name},
-    watch::{WatchKind, WatcherType},
+    watch::{WatchKind, WatcherType, Watches},
 };
 
 use super::{ShardCore, apply::event_of, client::ClientId, watcher};
@@ -73,14 +73,9 @@ impl ShardCore {
         path: Option<&str>,
         watcher_type: i32,
     ) {
-        let result = WatcherType::from_number(watcher_type)
-            .ok_or(ErrorCode::MarshallingError)
-            .and_then(|kind| {
-                let path = path.unwrap_or(NULL_PATH);
-                let is_there = self.watches.contains(watcher(id), path, kind);
-                if is_there { Ok(()) } else { Err(ErrorCode::NoWatcher) }
-            });
-        self.answer(id, xid, self.last_zxid(), result.map(|()| &Reply::Empty));
+        self.answer_watcher(id, xid, watcher_type, |watches, kind| {
+            watches.contains(watcher(id), path.unwrap_or(NULL_PATH), kind)
+        });
     }
 
     pub(super) fn remove_watches(
@@ -90,14 +85,25 @@ impl ShardCore {
         path: Option<&str>,
         watcher_type: i32,
     ) {
-        let result = WatcherType::from_number(watcher_type)
-            .ok_or(ErrorCode::MarshallingError)
-            .and_then(|kind| {
-                let path = path.unwrap_or(NULL_PATH);
-                let was_there = self.watches.remove(watcher(id), path, kind);
-                if was_there { Ok(()) } else { Err(ErrorCode::NoWatcher) }
-            });
-        self.answer(id, xid, self.last_zxid(), result.map(|()| &Reply::Empty));
+        self.answer_watcher(id, xid, watcher_type, |watches, kind| {
+            watches.remove(watcher(id), path.unwrap_or(NULL_PATH), kind)
+        });
+    }
+
+    /// Answers whether `found` has found a watch of the kind that a client named.
+    fn answer_watcher(
+        &mut self,
+        id: ClientId,
+        xid: Xid,
+        watcher_type: i32,
+        found: impl FnOnce(&mut Watches, WatcherType) -> bool,
+    ) {
+        let result = match WatcherType::from_number(watcher_type) {
+            None => Err(ErrorCode::MarshallingError),
+            Some(kind) if found(&mut self.watches, kind) => Ok(&Reply::Empty),
+            Some(_) => Err(ErrorCode::NoWatcher),
+        };
+        self.answer(id, xid, self.last_zxid(), result);
     }
 
     pub(super) fn who_am_i(&mut self, id: ClientId, xid: Xid) {
