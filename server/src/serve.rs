@@ -334,7 +334,6 @@ impl Running {
             settings: ArchivistSettings::new(&config),
             clock,
             state: states.next().expect("one more than shards"),
-            last_snapshot: None,
             wants_snapshot_from: (opened.segment_count > SEGMENTS_WITHOUT_SNAPSHOT)
                 .then_some(serves_from),
             directory: opened.snapshots,

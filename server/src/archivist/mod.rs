@@ -32,7 +32,7 @@ use crate::{
     config::Config,
     disk::snapshot_writer::SnapshotDirectory,
     mailbox::{Received, Receiver, Sender},
-    messages::{ArchivistAnswer, ArchivistQuestion, SnapshotDone, ToArchivist, ToReplica},
+    messages::{ArchivistAnswer, ArchivistQuestion, ToArchivist, ToReplica},
 };
 
 /// Batches that may wait for a snapshot to be finished. Beyond, they wait in the mailbox, then in
@@ -75,8 +75,6 @@ pub(crate) struct ArchivistStart {
     pub(crate) clock: Clock,
     /// What recovery found.
     pub(crate) state: State,
-    /// The snapshot that it was loaded from.
-    pub(crate) last_snapshot: Option<SnapshotDone>,
     /// If the log is so long that a snapshot should shorten it soon: from which slot on, which is
     /// the end of what is replayed now.
     pub(crate) wants_snapshot_from: Option<Slot>,
@@ -118,7 +116,6 @@ pub(crate) fn start(
             start.clock,
             start.settings.snap_count,
             start.directory,
-            start.last_snapshot,
             start.wants_snapshot_from,
         ),
         snapshot: None,

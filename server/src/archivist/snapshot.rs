@@ -30,6 +30,7 @@ pub(super) struct Snapshots {
     clock: Clock,
     snap_count: u64,
     directory: SnapshotDirectory,
+    /// The newest of this run.
     last: Option<SnapshotDone>,
     /// The slot that was applied last.
     applied: Slot,
@@ -72,14 +73,13 @@ impl Snapshots {
         clock: Clock,
         snap_count: u64,
         directory: SnapshotDirectory,
-        last: Option<SnapshotDone>,
         wanted_from: Option<Slot>,
     ) -> Self {
         Self {
             clock,
             snap_count,
             directory,
-            last,
+            last: None,
             applied: Slot(0),
             command_count: 0,
             wanted_from,

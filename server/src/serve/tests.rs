@@ -62,7 +62,6 @@ impl Life {
                 settings: ArchivistSettings::new(&config),
                 clock,
                 state: state.clone(),
-                last_snapshot: None,
                 wants_snapshot_from: None,
                 directory: opened.snapshots,
                 replica: replica.clone(),
