@@ -11,7 +11,7 @@ use std::{
     fmt, io, mem,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
@@ -61,6 +61,9 @@ const ARCHIVIST_MAILBOX: usize = 4096;
 
 /// How long a port may be taken that a killed server has left.
 const PORT_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long an executor may take to begin before another one is started in its place.
+const BEGIN_PATIENCE: Duration = Duration::from_millis(500);
 
 /// How long an orderly stop may take. What was acknowledged is on the disk anyway.
 const STOP_PATIENCE: Duration = Duration::from_millis(900);
@@ -442,6 +445,11 @@ fn start_cores(
     Ok(pulses)
 }
 
+/// Starts an executor that does `work`, and waits until it has begun.
+///
+/// An executor of glommio 0.9 can fall asleep before it has run its first task (see `watchdog`),
+/// and then nothing can wake it: there is no waker yet. Hence another one is started when one does
+/// not begin in time, and whichever is first takes the work; one that comes late finds none.
 fn start_executor<G, F>(
     name: &str,
     cpu: Option<usize>,
@@ -452,25 +460,36 @@ where
     G: FnOnce() -> F + Send + 'static,
     F: Future<Output = ()> + 'static,
 {
-    let (ready, is_ready) = mailbox::<()>(1, "ready");
     let pulse = Pulse::new(name.to_owned());
-    let beat = pulse.clone();
-    let handle = cores::executor(name, cpu, role)
-        .spawn(move || async move {
-            ready.try_send(()).expect("room for one");
-            // The sender ends here, or the wait below would have nothing to tell a failure by.
-            drop(ready);
-            glommio::spawn_local(beat.beat()).detach();
-            work().await;
-        })
-        .map_err(|error| ServeError::start(name, &error))?;
-    // The executor is made on its own thread: that it could be is only known now.
-    if is_ready.recv_blocking(None) == Received::Message(()) {
-        return Ok(pulse);
-    }
-    match handle.join() {
-        Ok(()) => Err(ServeError::start(name, &"its executor ended")),
-        Err(error) => Err(ServeError::start(name, &error)),
+    let work = Arc::new(Mutex::new(Some(work)));
+    let take = |work: &Mutex<Option<G>>| work.lock().expect("nobody panics with it").take();
+    loop {
+        let (begun, has_begun) = mailbox::<()>(1, "begun");
+        let (beat, offered) = (pulse.clone(), work.clone());
+        let handle = cores::executor(name, cpu, role)
+            .spawn(move || async move {
+                let Some(work) = take(&offered) else { return };
+                begun.try_send(()).expect("room for one");
+                // The sender ends here, or the wait below would have nothing to tell a failure by.
+                drop(begun);
+                glommio::spawn_local(beat.beat()).detach();
+                work().await;
+            })
+            .map_err(|error| ServeError::start(name, &error))?;
+        // The executor is made on its own thread: that it could be is only known now.
+        let heard = has_begun.recv_blocking(Some(BEGIN_PATIENCE));
+        let is_taken = work.lock().expect("nobody panics with it").is_none();
+        match heard {
+            _ if is_taken => return Ok(pulse),
+            Received::Closed => {
+                let error = handle.join().err().map(|error| error.to_string());
+                let cause = error.unwrap_or_else(|| "its executor ended".to_owned());
+                return Err(ServeError::start(name, &cause));
+            }
+            Received::Message(()) | Received::Timeout => {
+                tracing::debug!(name, "an executor has not begun, starting another one");
+            }
+        }
     }
 }
 
