@@ -210,7 +210,7 @@ impl State {
         self.sessions.ephemeral_count()
     }
 
-    /// Bytes of paths and data, as ZooKeeper counts: the root's other name `/` too.
+    /// Characters of paths and bytes of data, as ZooKeeper counts: the root's other name `/` too.
     #[must_use]
     pub fn approximate_data_size(&self) -> u64 {
         self.data_bytes + 1

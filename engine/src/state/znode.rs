@@ -96,9 +96,9 @@ pub(super) struct Znode {
 const _: () = assert!(size_of::<Znode>() <= 88, "the memory numbers in docs are for this size");
 
 impl Znode {
-    /// Bytes it counts in `approximate_data_size`.
+    /// What it counts in `approximate_data_size`: Apache counts characters of the path, not bytes.
     pub(super) fn counted_bytes(&self) -> u64 {
-        u64::try_from(self.path.as_bytes().len() + self.data_len()).expect("64 bits")
+        u64::try_from(self.path.chars().count() + self.data_len()).expect("64 bits")
     }
 
     /// Bytes of data; 0 for null.

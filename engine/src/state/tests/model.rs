@@ -440,7 +440,7 @@ fn compare(world: &World, model: &Model) {
         assert_eq!(state.stat_of(path), Some(model.stat(path)), "{path}");
         let found = state.tree.find(path).unwrap();
         assert_eq!(state.tree.get(found.id).data.as_deref(), node.data.as_deref(), "{path}");
-        bytes += path.len() + node.data.as_ref().map_or(0, Vec::len);
+        bytes += path.chars().count() + node.data.as_ref().map_or(0, Vec::len);
     }
     assert_eq!(state.approximate_data_size(), u64::try_from(bytes).unwrap());
     let owned = model.nodes.values().filter(|node| node.kind == 1).count();
