@@ -4,13 +4,15 @@
 
 use std::{
     io::Write as _,
+    path::PathBuf,
     process::{Command, ExitCode},
     time::Duration,
 };
 
 use clap::{Args, Parser, Subcommand};
 use ringkeeper_bench::{
-    compare, damage, differ,
+    compare, damage,
+    differ::{self, Profile},
     load::{
         self, Plan, Workload,
         report::{self, Target},
@@ -144,18 +146,28 @@ struct CompareArguments {
 
 #[derive(Debug, Args)]
 struct DifferArguments {
-    /// The servers: apache, ringkeeper, or paths to ringkeeper binaries.
+    /// The servers: apache, ringkeeper, or paths to ringkeeper binaries. The first one is right.
     #[arg(long, num_args = 2, default_values = ["apache", "ringkeeper"])]
     servers: Vec<String>,
-    /// Runs, each on fresh servers.
-    #[arg(long, default_value_t = 10)]
-    runs: u64,
-    /// Requests in each run.
-    #[arg(long, default_value_t = 3000)]
-    acts: usize,
+    /// Operations in all runs together.
+    #[arg(long, default_value_t = 1_000_000)]
+    operations: u64,
+    /// Operations of one run, on fresh servers.
+    #[arg(long, default_value_t = 40_000)]
+    run_operations: u64,
     /// Seed of the first run; the next ones count up.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Settings of both servers: plain, small-frames, quotas, eager-acls or skip-acls. Without it
+    /// they change from run to run.
+    #[arg(long)]
+    profile: Option<String>,
+    /// Longest time for cutting one difference down.
+    #[arg(long, default_value_t = 120)]
+    shrink_seconds: u64,
+    /// Writes what was met, a line each, to this file.
+    #[arg(long)]
+    table: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -272,17 +284,30 @@ fn compare_servers(arguments: &CompareArguments) -> Result<ExitCode, Failure> {
 }
 
 fn differ_servers(arguments: &DifferArguments) -> Result<ExitCode, Failure> {
-    let (left, right) =
-        (Product::find(&arguments.servers[0])?, Product::find(&arguments.servers[1])?);
-    let mut failed = 0;
-    for seed in arguments.seed..arguments.seed + arguments.runs {
-        if let Some(difference) = differ::run([&left, &right], arguments.acts, seed)? {
-            failed += 1;
-            say(&format!("{difference}\n"));
-        }
+    let profile = match &arguments.profile {
+        None => None,
+        Some(name) => Some(Profile::find(name).ok_or_else(|| format!("no profile {name}"))?),
+    };
+    let options = differ::Options {
+        products: [Product::find(&arguments.servers[0])?, Product::find(&arguments.servers[1])?],
+        operations: arguments.operations,
+        run_operations: arguments.run_operations,
+        seed: arguments.seed,
+        profile,
+        shrink: Duration::from_secs(arguments.shrink_seconds),
+    };
+    let summary = differ::run(&options, say)?;
+    if let Some(path) = &arguments.table {
+        std::fs::write(path, summary.table())?;
     }
-    say(&format!("differ: {} runs passed, {failed} failed", arguments.runs - failed));
-    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let differ::Summary { alike, differences, coverage } = &summary;
+    say(&format!(
+        "differ: {} operations, seeds from {}; {alike} runs passed, {} failed",
+        coverage.operations(),
+        arguments.seed,
+        differences.len()
+    ));
+    Ok(if differences.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn clock_seed() -> u64 {

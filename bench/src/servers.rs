@@ -165,9 +165,15 @@ pub struct Server {
 impl Server {
     /// A server that is started and serves, in a folder that goes away with it.
     pub fn start(product: &Product, name: &str, settings: Settings) -> Result<Self, Failure> {
+        let mut server = Self::in_scratch(product, name, settings)?;
+        server.run()?;
+        Ok(server)
+    }
+
+    /// A server in a folder that goes away with it, not started.
+    pub fn in_scratch(product: &Product, name: &str, settings: Settings) -> Result<Self, Failure> {
         let mut server = Self::prepare(product, &scratch(name)?, settings)?;
         server.removes_dir = true;
-        server.run()?;
         Ok(server)
     }
 

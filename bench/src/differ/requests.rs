@@ -2,38 +2,19 @@
 
 use crate::{
     rng::Rng,
-    wire::records::{self, Acl, flags, op},
+    wire::{
+        jute::Writer,
+        records::{self, Acl, flags, op},
+    },
 };
 
-/// How many clients take part.
-pub(super) const CLIENTS: usize = 3;
+use super::{
+    profile::Profile,
+    step::{Body, Request, Since},
+};
 
-/// What one client does next, on both servers.
-#[derive(Clone, Debug)]
-pub(super) enum Act {
-    /// A request and its reply.
-    Call { client: usize, opcode: i32, body: Vec<u8> },
-    /// addauth, which is not ordered with requests.
-    Authenticate { client: usize, scheme: &'static str, auth: &'static [u8] },
-    /// Drops the connection and takes the session up again.
-    Resume { client: usize },
-    /// Closes the session and opens another one.
-    Renew { client: usize },
-}
-
-impl Act {
-    /// Whose turn it is.
-    pub(super) fn client(&self) -> usize {
-        match self {
-            Self::Call { client, .. }
-            | Self::Authenticate { client, .. }
-            | Self::Resume { client }
-            | Self::Renew { client } => *client,
-        }
-    }
-}
-
-const PATHS: [&str; 26] = [
+/// The usual paths first, then the system's, then those that no znode can have.
+const PATHS: [&str; 40] = [
     "/a",
     "/a",
     "/a/b",
@@ -46,90 +27,166 @@ const PATHS: [&str; 26] = [
     "/c/d",
     "/e",
     "/e/f",
+    "/ü/ß",
     "/ü",
     "/",
-    "",
-    "a",
-    "//",
-    "/a/",
-    "/a//b",
-    "/a/..",
-    "/a/\u{1}",
     "/zookeeper",
     "/zookeeper/quota",
     "/zookeeper/config",
     "/zookeeper/quota/a",
+    "/zookeeper/x",
     "/none/x",
+    "",
+    "a",
+    "a/b",
+    "//",
+    "/a/",
+    "/a//b",
+    "/a/.",
+    "/a/..",
+    "/./a",
+    "/a/../b",
+    "/...",
+    "/a/\u{0}",
+    "/a/\u{1}",
+    "/a/\u{1f}",
+    "/a/\u{7f}",
+    "/a/\u{9f}",
+    "/a/\u{e000}",
+    "/a/\u{fff0}",
+    EMOJI,
 ];
+/// Of [`PATHS`], how many any znode can have.
+const USUAL: usize = 14;
+/// No znode can have it, and Apache would send it back as bytes that are no UTF-8 (decision 11).
+const EMOJI: &str = "/a/\u{1f600}";
+/// Where quotas are kept that a client may set.
+const QUOTA_PATHS: [&str; 6] = [
+    "/zookeeper/quota/a",
+    "/zookeeper/quota/a/zookeeper_limits",
+    "/zookeeper/quota/a/zookeeper_stats",
+    "/zookeeper/quota/b",
+    "/zookeeper/quota/b/zookeeper_limits",
+    "/zookeeper/quota/b/zookeeper_stats",
+];
+/// Texts of quotas that Apache can read: what it cannot read stops it (decision 5).
+const QUOTA_TEXTS: [&[u8]; 7] = [
+    b"count=3,bytes=100",
+    b"count=-1,bytes=-1",
+    b"count=5,bytes=-1=;byteHardLimit=60;countHardLimit=4",
+    b"count=-1,bytes=-1=;byteHardLimit=-1;countHardLimit=2",
+    b"count=-1,bytes=20=;byteHardLimit=40;countHardLimit=-1",
+    b"count=0,bytes=0",
+    b"count=2,bytes=0=;byteHardLimit=0;countHardLimit=0",
+];
+/// What `u:p` hashes to.
+const USER: &str = "u:Jq7wMyA/w2Vd5WIDAKdu4OIIFEQ=";
 
-/// The next act.
-pub(super) fn choose(rng: &mut Rng) -> Act {
-    let client = rng.index(CLIENTS);
-    match rng.below(200) {
-        0..=2 => return Act::Resume { client },
-        3 => return Act::Renew { client },
-        4..=6 => {
-            let auths: [(&str, &[u8]); 4] =
-                [("digest", b"u:p"), ("digest", b"v:p"), ("digest", b"nocolon"), ("ip", b"x")];
-            let (scheme, auth) = auths[rng.index(auths.len())];
-            return Act::Authenticate { client, scheme, auth };
+/// A request that leaves the connection open.
+pub(super) fn ordinary(rng: &mut Rng, profile: &Profile) -> Request {
+    if profile.name == "quotas" && rng.percent(12) {
+        return quota(rng);
+    }
+    let mut request = chosen(rng);
+    let Body::Bytes(body) = &mut request.body else { return request };
+    match rng.below(1000) {
+        0..=24 => body.truncate(rng.index(body.len() + 1)),
+        // A flipped bit in a time to live could make the one createTTL that stops Apache for good.
+        25..=39 if request.opcode != op::CREATE_TTL && request.opcode != op::MULTI => {
+            let index = rng.index(body.len() + 1);
+            if let Some(byte) = body.get_mut(index) {
+                *byte ^= 1 << rng.below(8);
+            }
         }
+        40..=49 => body.extend_from_slice(b"and more"),
+        50..=64 => request.xid = Some([0, -3, -4, -8, i32::MIN, i32::MAX, 5][rng.index(7)]),
         _ => {}
     }
-    let (opcode, mut body) = request(rng);
-    if rng.percent(3) {
-        body.truncate(rng.index(body.len() + 1));
-    } else if rng.percent(2) {
-        let index = rng.index(body.len() + 1);
-        if let Some(byte) = body.get_mut(index) {
-            *byte ^= 1 << rng.below(8);
-        }
-    }
-    // Decided otherwise than by Apache, which dies of it or obeys anybody.
-    let kills = opcode == op::CREATE_TTL && body.ends_with(&(-1_i64).to_be_bytes());
-    if kills {
-        return Act::Call { client, opcode: op::WHO_AM_I, body: Vec::new() };
-    }
-    Act::Call { client, opcode, body }
+    request
 }
 
-fn request(rng: &mut Rng) -> (i32, Vec<u8>) {
-    match rng.below(100) {
-        0..=59 => write(rng),
-        60..=67 => {
-            let parts: Vec<_> = (0..rng.below(5)).map(|_| part(rng)).collect();
-            (op::MULTI, records::multi(&parts))
+/// A request that Apache answers out of turn, so that it comes alone. Most close the connection.
+pub(super) fn out_of_turn(rng: &mut Rng) -> Request {
+    let unknown = [op::NOTIFICATION, 10, 23, 99, 108, 500, -2, i32::MAX, i32::MIN];
+    match rng.below(4) {
+        0 => Request::new(op::CHECK, records::path_version(path(rng), version(rng))),
+        1 => {
+            let token = [(-1_i32).to_be_bytes().to_vec(), vec![0; 4]];
+            Request::new(op::SASL, token[rng.index(2)].clone())
         }
-        68..=70 => {
+        _ => Request::new(unknown[rng.index(unknown.len())], vec![0; rng.index(20)]),
+    }
+}
+
+/// A setData whose frame has `frame_bytes` behind its length.
+pub(super) fn of_size(rng: &mut Rng, frame_bytes: usize) -> Request {
+    let path = path(rng);
+    let overhead = 8 + records::set_data(path, Some(b""), -1).len();
+    let data = vec![b'y'; frame_bytes - overhead];
+    Request::new(op::SET_DATA, records::set_data(path, Some(&data), version(rng)))
+}
+
+fn chosen(rng: &mut Rng) -> Request {
+    let (opcode, body) = match rng.below(100) {
+        0..=53 => write(rng),
+        54..=63 => (op::MULTI, multi(rng)),
+        64..=66 => {
             let parts: Vec<_> = (0..rng.below(4)).map(|_| multi_read_part(rng)).collect();
             (op::MULTI_READ, records::multi(&parts))
         }
-        71..=85 => read(rng),
-        86..=91 => watch(rng),
-        92..=93 => (op::WHO_AM_I, Vec::new()),
-        94..=95 => (op::SYNC, records::path_only(path(rng))),
-        96..=97 => (op::GET_EPHEMERALS, records::path_only(path(rng))),
+        67..=80 => read(rng),
+        81..=87 => return watch(rng),
+        88..=89 => (op::WHO_AM_I, Vec::new()),
+        90..=91 => (op::SYNC, records::path_only(echoed_path(rng))),
+        92..=93 => (op::GET_EPHEMERALS, records::path_only(path(rng))),
+        94..=95 => (op::PING, Vec::new()),
+        96..=97 => (op::RECONFIG, reconfig(rng)),
         _ => (op::GET_ALL_CHILDREN_NUMBER, records::path_only(path(rng))),
-    }
+    };
+    Request::new(opcode, body)
 }
 
 fn write(rng: &mut Rng) -> (i32, Vec<u8>) {
     match rng.below(100) {
-        0..=34 => create(rng),
-        35..=59 => set(rng),
+        0..=36 => create(rng),
+        37..=59 => set(rng),
         60..=82 => (op::DELETE, records::path_version(path(rng), version(rng))),
         _ => (op::SET_ACL, records::set_acl(path(rng), &acl(rng), version(rng))),
     }
 }
 
+/// Parts that mostly succeed, with one that fails at a random place, or none.
+fn multi(rng: &mut Rng) -> Vec<u8> {
+    let count = rng.index(7);
+    let mut parts: Vec<_> = (0..count).map(|_| part(rng)).collect();
+    if count != 0 && rng.percent(60) {
+        let failing = match rng.below(5) {
+            0 => (op::CHECK, records::path_version("/", 77)),
+            1 => (op::DELETE, records::path_version("/none", -1)),
+            2 => (op::CREATE, records::create("/zookeeper", None, &Acl::open(), 0)),
+            3 => (op::SET_DATA, records::set_data("/none", None, 3)),
+            _ => (op::CREATE, records::create("/n/o", None, &[], flags::SEQUENTIAL)),
+        };
+        parts[rng.index(count)] = failing;
+    }
+    records::multi(&parts)
+}
+
 fn part(rng: &mut Rng) -> (i32, Vec<u8>) {
     match rng.below(100) {
-        0..=39 => create(rng),
-        40..=64 => set(rng),
-        65..=79 => (op::DELETE, records::path_version(path(rng), version(rng))),
-        80..=97 => (op::CHECK, records::path_version(path(rng), version(rng))),
+        0..=24 => {
+            let sequence = [flags::SEQUENTIAL, flags::EPHEMERAL_SEQUENTIAL][rng.index(2)];
+            let parent = ["/a/s-", "/s-", "/b/"][rng.index(3)];
+            (op::CREATE, records::create(parent, data(rng).as_deref(), &Acl::open(), sequence))
+        }
+        25..=44 => create(rng),
+        45..=60 => set(rng),
+        61..=74 => (op::DELETE, records::path_version(path(rng), version(rng))),
+        75..=85 => (op::CHECK, records::path_version("/", -1)),
+        86..=97 => (op::CHECK, records::path_version(path(rng), version(rng))),
         // Reads do not belong here.
-        _ => multi_read_part(rng),
+        98 => multi_read_part(rng),
+        _ => (op::SET_ACL, records::set_acl(path(rng), &acl(rng), -1)),
     }
 }
 
@@ -143,14 +200,20 @@ fn create(rng: &mut Rng) -> (i32, Vec<u8>) {
     let data = data(rng);
     match rng.below(10) {
         0 => {
-            let flags = [flags::TTL, flags::TTL_SEQUENTIAL, 7, -1][rng.index(4)];
-            let ttl = [1_000_000, 1, 0, -5, 1 << 40, (1 << 40) - 1][rng.index(6)];
+            let flags = [flags::TTL, flags::TTL, flags::TTL_SEQUENTIAL, 0, 7, -1][rng.index(6)];
+            // A negative one without a TTL mode stops Apache for good (decision 11).
+            let least = if flags == 0 { 0 } else { -5 };
+            let ttl = [1_000_000, 1, 0, least, 1 << 40, (1 << 40) - 1, i64::MAX][rng.index(7)];
             (op::CREATE_TTL, records::create_ttl(path, data.as_deref(), flags, ttl))
         }
-        1 => (op::CREATE_CONTAINER, records::create(path, data.as_deref(), &acl, flags::CONTAINER)),
+        1 => {
+            // Not ephemeral: Apache takes such a container for one while it is on its way.
+            let flags = [flags::CONTAINER, flags::CONTAINER, 0, 2][rng.index(4)];
+            (op::CREATE_CONTAINER, records::create(path, data.as_deref(), &acl, flags))
+        }
         kind => {
             let opcode = if kind < 6 { op::CREATE } else { op::CREATE2 };
-            let chosen = [0, 0, 0, 0, 1, 1, 2, 2, 3, 5, 9];
+            let chosen = [0, 0, 0, 0, 1, 1, 2, 2, 3, 4, 5, 6, 9, -1, i32::MIN];
             let flags = chosen[rng.index(chosen.len())];
             (opcode, records::create(path, data.as_deref(), &acl, flags))
         }
@@ -171,61 +234,101 @@ fn read(rng: &mut Rng) -> (i32, Vec<u8>) {
     (opcodes[rng.index(opcodes.len())], records::path_watch(path(rng), rng.percent(40)))
 }
 
-fn watch(rng: &mut Rng) -> (i32, Vec<u8>) {
-    let kind = i32::try_from(rng.below(7)).expect("below 7");
-    match rng.below(10) {
-        0..=3 => (op::ADD_WATCH, records::path_int(path(rng), kind % 3)),
-        4..=6 => (op::CHECK_WATCHES, records::path_int(path(rng), kind)),
-        7..=8 => (op::REMOVE_WATCHES, records::path_int(path(rng), kind)),
-        _ => {
-            // Relative to the beginning of time: whatever exists has changed since.
-            let lists: [&[&str]; 5] =
-                [&[path(rng)], &[path(rng)], &[path(rng)], &[path(rng)], &[path(rng)]];
-            if rng.percent(50) {
-                (op::SET_WATCHES, records::set_watches(0, &lists[..3]))
-            } else {
-                (op::SET_WATCHES2, records::set_watches(i64::MAX, &lists))
-            }
-        }
-    }
+fn watch(rng: &mut Rng) -> Request {
+    let kind = i32::try_from(rng.below(8)).expect("below 8") - 1;
+    let (opcode, value) = match rng.below(10) {
+        0..=3 => (op::ADD_WATCH, kind % 3),
+        4..=5 => (op::CHECK_WATCHES, kind),
+        6..=7 => (op::REMOVE_WATCHES, kind),
+        _ => return set_watches(rng, None),
+    };
+    Request::new(opcode, records::path_int(path(rng), value))
 }
 
+/// setWatches or setWatches2, of the lists given or of random ones.
+pub(super) fn set_watches(rng: &mut Rng, known: Option<&[Vec<&'static str>; 5]>) -> Request {
+    let since = [Since::Seen, Since::Seen, Since::Beginning, Since::Future][rng.index(4)];
+    let (opcode, count) =
+        if rng.percent(60) { (op::SET_WATCHES2, 5) } else { (op::SET_WATCHES, 3) };
+    let lists = match known {
+        Some(known) => known[..count].to_vec(),
+        None => (0..count).map(|_| (0..rng.index(3)).map(|_| echoed_path(rng)).collect()).collect(),
+    };
+    Request { opcode, xid: Some(-8), body: Body::Watches { since, lists } }
+}
+
+fn quota(rng: &mut Rng) -> Request {
+    let path = QUOTA_PATHS[rng.index(QUOTA_PATHS.len())];
+    let text = QUOTA_TEXTS[rng.index(QUOTA_TEXTS.len())];
+    let (opcode, body) = match rng.below(10) {
+        0..=4 => (op::CREATE, records::create(path, Some(text), &Acl::open(), 0)),
+        5..=6 => (op::SET_DATA, records::set_data(path, Some(text), -1)),
+        7 => (op::DELETE, records::path_version(path, -1)),
+        _ => (op::GET_DATA, records::path_watch(path, rng.percent(30))),
+    };
+    Request::new(opcode, body)
+}
+
+/// A path that may come back in a reply or an event.
+fn echoed_path(rng: &mut Rng) -> &'static str {
+    Some(path(rng)).filter(|path| *path != EMOJI).unwrap_or("/a")
+}
+
+/// A path, mostly one that a znode can have.
 fn path(rng: &mut Rng) -> &'static str {
-    // The usual ones come first in the list, and more often.
-    let end = if rng.percent(80) { 13 } else { PATHS.len() };
+    let end = if rng.percent(82) { USUAL } else { PATHS.len() };
     PATHS[rng.index(end)]
 }
 
 fn version(rng: &mut Rng) -> i32 {
-    [-1, -1, -1, 0, 0, 1, 2, -2][rng.index(8)]
+    [-1, -1, -1, -1, 0, 0, 1, 2, -2, i32::MAX, i32::MIN][rng.index(11)]
 }
 
 fn data(rng: &mut Rng) -> Option<Vec<u8>> {
     match rng.below(10) {
         0 => None,
         1 => Some(Vec::new()),
-        2 => Some(b"count=3,bytes=100".to_vec()),
+        2 => Some(vec![0xff; 3]),
         _ => Some(vec![b'x'; rng.index(40)]),
     }
 }
 
-fn acl(rng: &mut Rng) -> Vec<Acl> {
-    // What `u:p` hashes to.
-    let user = "u:Jq7wMyA/w2Vd5WIDAKdu4OIIFEQ=";
-    match rng.below(40) {
-        0..=24 => Acl::open(),
-        25..=26 => vec![Acl::new(1, "world", "anyone")],
-        27 => vec![Acl::new(31, "world", "anyone"), Acl::new(31, "world", "anyone")],
-        28..=29 => vec![Acl::new(31, "auth", "")],
-        30 => vec![Acl::new(27, "digest", user), Acl::new(9, "world", "anyone")],
-        31 => vec![Acl::new(31, "ip", "127.0.0.1")],
-        32 => vec![Acl::new(31, "ip", "10.1.0.0/16"), Acl::new(5, "world", "anyone")],
-        33 => vec![Acl::new(31, "ip", "10.1.0/16")],
-        34 => Vec::new(),
-        35 => vec![Acl::new(31, "nonsense", "x")],
-        36 => vec![Acl::new(31, "world", "x")],
-        37 => vec![Acl::new(31, "digest", "nocolon")],
-        38 => vec![Acl::new(0, "world", "anyone")],
-        _ => vec![Acl::new(31, "digest", user), Acl::new(31, "auth", "x")],
+fn reconfig(rng: &mut Rng) -> Vec<u8> {
+    let servers = ["server.1=127.0.0.1:1:2;3", "", "nonsense"][rng.index(3)];
+    let mut writer = Writer::new();
+    for _ in 0..3 {
+        writer = if rng.percent(50) { writer.buffer(None) } else { writer.string(servers) };
     }
+    writer.long(-1).into_bytes()
+}
+
+fn acl(rng: &mut Rng) -> Vec<Acl> {
+    let all = |scheme, id| Acl::new(31, scheme, id);
+    match rng.below(48) {
+        0..=26 => Acl::open(),
+        27 => vec![Acl::new(1, "world", "anyone")],
+        28 => vec![Acl::new(30, "world", "anyone")],
+        29 => vec![all("world", "anyone"), all("world", "anyone")],
+        30..=31 => vec![all("auth", "")],
+        32 => vec![Acl::new(27, "digest", USER), Acl::new(9, "world", "anyone")],
+        33 => vec![all("ip", "127.0.0.1")],
+        34 => vec![all("ip", "10.1.0.0/16"), Acl::new(5, "world", "anyone")],
+        35 => vec![all("ip", "10.1.0/16")],
+        36 => vec![all("ip", ["127.0.0.1/33", "::1", "127.0.0.1/-1", "x"][rng.index(4)])],
+        37 => Vec::new(),
+        38 => vec![all("nonsense", "x")],
+        39 => vec![all("world", "x")],
+        40 => vec![all("digest", ["nocolon", "a:b:c", "u:", ":p", ""][rng.index(5)])],
+        41 => vec![Acl::new([0, 64, -1][rng.index(3)], "world", "anyone")],
+        42 => vec![all("super", ""), Acl::new(16, "world", "anyone")],
+        43 => vec![all(["sasl", "x509", "ensemble", ""][rng.index(4)], "u")],
+        44 => vec![all("digest", "v:hash"), Acl::new(17, "digest", USER)],
+        45 => vec![Acl::new(12, "world", "anyone"), Acl::new(3, "auth", "ignored")],
+        _ => vec![all("digest", USER), all("auth", "x")],
+    }
+}
+
+/// The constant that is this path, unless no server should be asked to send it back.
+pub(super) fn known(path: &str) -> Option<&'static str> {
+    PATHS.into_iter().find(|known| *known == path && *known != EMOJI)
 }

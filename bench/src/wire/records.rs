@@ -40,6 +40,48 @@ pub mod op {
     pub const WHO_AM_I: i32 = 107;
     pub const CREATE_SESSION: i32 = -10;
     pub const CLOSE_SESSION: i32 = -11;
+
+    /// Every number above with the name that ZooKeeper's documents use.
+    pub const NAMES: [(i32, &str); 32] = [
+        (NOTIFICATION, "notification"),
+        (CREATE, "create"),
+        (DELETE, "delete"),
+        (EXISTS, "exists"),
+        (GET_DATA, "getData"),
+        (SET_DATA, "setData"),
+        (GET_ACL, "getACL"),
+        (SET_ACL, "setACL"),
+        (GET_CHILDREN, "getChildren"),
+        (SYNC, "sync"),
+        (PING, "ping"),
+        (GET_CHILDREN2, "getChildren2"),
+        (CHECK, "check"),
+        (MULTI, "multi"),
+        (CREATE2, "create2"),
+        (RECONFIG, "reconfig"),
+        (CHECK_WATCHES, "checkWatches"),
+        (REMOVE_WATCHES, "removeWatches"),
+        (CREATE_CONTAINER, "createContainer"),
+        (DELETE_CONTAINER, "deleteContainer"),
+        (CREATE_TTL, "createTTL"),
+        (MULTI_READ, "multiRead"),
+        (AUTH, "auth"),
+        (SET_WATCHES, "setWatches"),
+        (SASL, "sasl"),
+        (GET_EPHEMERALS, "getEphemerals"),
+        (GET_ALL_CHILDREN_NUMBER, "getAllChildrenNumber"),
+        (SET_WATCHES2, "setWatches2"),
+        (ADD_WATCH, "addWatch"),
+        (WHO_AM_I, "whoAmI"),
+        (CREATE_SESSION, "createSession"),
+        (CLOSE_SESSION, "closeSession"),
+    ];
+
+    /// The name of an opcode that has one.
+    #[must_use]
+    pub fn name(opcode: i32) -> Option<&'static str> {
+        NAMES.iter().find(|(number, _)| *number == opcode).map(|(_, name)| *name)
+    }
 }
 
 /// Result codes, by ZooKeeper's numbers.
