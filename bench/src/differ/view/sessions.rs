@@ -193,7 +193,11 @@ impl View {
     }
 
     /// What a server still says before it closes.
-    fn rest_of(&mut self, number: usize, connection: &mut Connection) -> Result<(), Failure> {
+    pub(super) fn rest_of(
+        &mut self,
+        number: usize,
+        connection: &mut Connection,
+    ) -> Result<(), Failure> {
         let bytes = connection.read_to_end(CLOSE_WAIT)?;
         self.say(number, &format!("closed after {:?}", bytes.escape_ascii().to_string()));
         Ok(())
