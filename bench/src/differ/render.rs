@@ -127,7 +127,9 @@ impl Renderer {
                 format!("{data} {}", self.stat(&Stat::read(&mut reader)?))
             }
             op::GET_ACL => {
-                let acl = records::read_acl(&mut reader)?;
+                // What stands for `auth` comes in no particular order on Apache.
+                let mut acl = records::read_acl(&mut reader)?;
+                acl.sort_by_key(|entry| format!("{entry:?}"));
                 format!("{acl:?} {}", self.stat(&Stat::read(&mut reader)?))
             }
             op::GET_CHILDREN | op::GET_EPHEMERALS => sorted(reader.strings()?),

@@ -19,7 +19,8 @@ fn difference(new: usize, old: usize) -> i64 {
 }
 
 impl State {
-    /// Refuses what a hard limit forbids, if the asking server enforces quotas.
+    /// Refuses what a hard limit forbids, if the asking server enforces quotas. Each operation of a
+    /// multi is held against the use before the multi, as in Apache: together they may exceed it.
     pub(super) fn check_quota(
         &self,
         asker: Asker<'_>,
@@ -36,7 +37,7 @@ impl State {
         };
         let data = |path: &str| {
             let found = self.tree.find(path)?;
-            Some(self.tree.get(found.id).data.as_deref().unwrap_or_default())
+            Some(self.data_before_multi(found.id).map_or(&[][..], |data| data))
         };
         let (Some(limits), Some(stats)) = (data(&limits_path(prefix)), data(&stats_path(prefix)))
         else {

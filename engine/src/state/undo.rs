@@ -43,6 +43,16 @@ impl State {
         }
     }
 
+    /// A znode's data as it was before the multi under way; as it is, outside of one.
+    pub(super) fn data_before_multi(&self, id: ZnodeId) -> Option<&SharedBytes> {
+        let mut log = self.undo.iter().flatten();
+        let before = log.find_map(|undo| match undo {
+            Undo::DataSet { id: changed, data, .. } if *changed == id => Some(data),
+            Undo::DataSet { .. } | Undo::Created { .. } | Undo::Deleted { .. } => None,
+        });
+        before.unwrap_or(&self.tree.get(id).data).as_ref()
+    }
+
     /// The multi has succeeded.
     pub(super) fn forget_undo(&mut self) {
         let mut log = self.undo.take().expect("started");

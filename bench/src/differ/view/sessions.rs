@@ -106,21 +106,15 @@ impl View {
     pub(super) fn renew(&mut self, number: usize) -> Result<(), Failure> {
         self.ensure(number)?;
         self.look()?;
+        let before = self.lines.len();
         self.clients[number].send(&[Request::new(op::CLOSE_SESSION, Vec::new())]);
         self.answers(number)?;
         if let Some(mut old) = self.clients[number].connection.take() {
             self.rest_of(number, &mut old)?;
         }
-        self.look_at_a_close()?;
-        self.renew_client(number)
-    }
-
-    /// The events of a session's end. Its ephemerals go in no particular order on Apache.
-    fn look_at_a_close(&mut self) -> Result<(), Failure> {
-        let before = self.lines.len();
         self.look()?;
-        self.lines[before..].sort();
-        Ok(())
+        sort_events(&mut self.lines[before..]);
+        self.renew_client(number)
     }
 
     pub(super) fn expire(&mut self, requests: &[Request], connected: bool) -> Result<(), Failure> {
@@ -165,7 +159,9 @@ impl View {
         if let Some(mut connection) = watching {
             self.rest_of(number, &mut connection)?;
         }
-        self.look_at_a_close()?;
+        let before = self.lines.len();
+        self.look()?;
+        sort_events(&mut self.lines[before..]);
         self.try_connect(number, &Connect::resume(&session))
     }
 
@@ -218,6 +214,15 @@ impl View {
         self.say(number, &text);
         Ok(())
     }
+}
+
+/// Sorts events that come one after the other: the ephemerals of a session that ends go in no
+/// particular order on Apache.
+fn sort_events(lines: &mut [String]) {
+    let is_event = |line: &String| line.split(' ').nth(1) == Some("event");
+    lines
+        .chunk_by_mut(|left, right| is_event(left) && is_event(right))
+        .for_each(<[String]>::sort_unstable);
 }
 
 /// The answer to a connect request. A new session counts as nobody's: it is not known yet.
