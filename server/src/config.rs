@@ -14,6 +14,7 @@ mod settings;
 mod suggest;
 #[cfg(test)]
 mod tests;
+mod throttle;
 
 use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc};
 
@@ -28,11 +29,12 @@ pub(crate) use render::keys_listing;
 pub(crate) use settings::Place;
 #[cfg(test)]
 pub(crate) use tests::wrapped;
+pub(crate) use throttle::{ConnectionThrottle, LargeRequestLimit, RequestThrottle};
 
 use crate::cores::CoreRequest;
 
 /// The settings of one server. Units are in the names; 0 means "no limit" where it says so.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Config {
     // Who and where.
     /// `N` of `server.N` and of the `myid` file; 0 without one.
@@ -75,6 +77,12 @@ pub(crate) struct Config {
     pub(crate) sessionless_timeout_ms: u64,
     /// `globalOutstandingLimit`: with more requests unanswered, sockets are not read.
     pub(crate) global_outstanding_limit: u32,
+    /// `connection_throttle_*`.
+    pub(crate) connection_throttle: ConnectionThrottle,
+    /// `request_throttle_*`, `request_stale_*`, `throttled_op_wait_time`.
+    pub(crate) request_throttle: RequestThrottle,
+    /// `largeRequestThreshold`, `largeRequestMaxBytes`.
+    pub(crate) large_requests: LargeRequestLimit,
     /// `jute.maxbuffer`: a longer request closes its connection.
     pub(crate) jute_maxbuffer_bytes: usize,
     /// `4lw.commands.whitelist`.
@@ -150,6 +158,9 @@ impl Config {
             tcp_keep_alive: false,
             sessionless_timeout_ms: 10_000,
             global_outstanding_limit: 1000,
+            connection_throttle: ConnectionThrottle::default(),
+            request_throttle: RequestThrottle::default(),
+            large_requests: LargeRequestLimit::default(),
             jute_maxbuffer_bytes: FRAME_BYTES_MAX_DEFAULT,
             four_letter_words: FourLetterWords::default(),
             extended_types: false,

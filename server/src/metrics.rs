@@ -99,6 +99,10 @@ pub(crate) struct ShardStats {
     pub(crate) outstanding: u64,
     /// Watches at the moment.
     pub(crate) watches: u64,
+    /// Requests that wait in the request throttle at the moment.
+    pub(crate) held: u64,
+    /// The connection throttle's probability of a drop at the moment: the same on every shard.
+    pub(crate) drop_probability: f64,
     /// Messages that wait in its mailbox at the moment.
     pub(crate) mailbox_depth: u64,
     /// Requests received.
@@ -113,8 +117,16 @@ pub(crate) struct ShardStats {
     pub(crate) watch_bytes: u64,
     /// Connections that asked for a session.
     pub(crate) connection_requests: u64,
-    /// Connections refused because there are too many.
+    /// Connections refused because there are too many, or too many at once.
     pub(crate) connections_rejected: u64,
+    /// Connection tokens that were missing after each connection that was let in.
+    pub(crate) missing_tokens: Summary,
+    /// Requests refused because they waited too long.
+    pub(crate) throttled_ops: u64,
+    /// Connections whose waiting requests were dropped.
+    pub(crate) stale_requests_dropped: u64,
+    /// Connections closed because of too many bytes of large requests.
+    pub(crate) large_requests_rejected: u64,
     /// Connections closed without a session after waiting too long.
     pub(crate) sessionless_expired: u64,
     /// Connections closed because of bytes that mean nothing.
@@ -151,6 +163,8 @@ impl Default for ShardStats {
             connections: 0,
             outstanding: 0,
             watches: 0,
+            held: 0,
+            drop_probability: 0.0,
             mailbox_depth: 0,
             packets_received: 0,
             packets_sent: 0,
@@ -159,6 +173,10 @@ impl Default for ShardStats {
             watch_bytes: 0,
             connection_requests: 0,
             connections_rejected: 0,
+            missing_tokens: Summary::new(1 << 32),
+            throttled_ops: 0,
+            stale_requests_dropped: 0,
+            large_requests_rejected: 0,
             sessionless_expired: 0,
             bad_frames: 0,
             output_overflows: 0,
@@ -191,6 +209,8 @@ impl ShardStats {
         self.connections += other.connections;
         self.outstanding += other.outstanding;
         self.watches += other.watches;
+        self.held += other.held;
+        self.drop_probability = self.drop_probability.max(other.drop_probability);
         self.mailbox_depth += other.mailbox_depth;
         self.packets_received += other.packets_received;
         self.packets_sent += other.packets_sent;
@@ -199,6 +219,10 @@ impl ShardStats {
         self.watch_bytes += other.watch_bytes;
         self.connection_requests += other.connection_requests;
         self.connections_rejected += other.connections_rejected;
+        self.missing_tokens.merge(&other.missing_tokens);
+        self.throttled_ops += other.throttled_ops;
+        self.stale_requests_dropped += other.stale_requests_dropped;
+        self.large_requests_rejected += other.large_requests_rejected;
         self.sessionless_expired += other.sessionless_expired;
         self.bad_frames += other.bad_frames;
         self.output_overflows += other.output_overflows;

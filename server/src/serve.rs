@@ -31,7 +31,11 @@ use signal_hook::{consts::TERM_SIGNALS, iterator::Signals};
 
 use crate::{
     archivist::{self, ArchivistSettings, ArchivistStart},
-    client::accept::{self, Admission, Bound, ListenSettings},
+    client::{
+        accept::{self, Admission, Bound, ListenSettings},
+        connection_throttle::ConnectionThrottle,
+        large_requests::LargeRequests,
+    },
     clock::Clock,
     config::Config,
     cores::{self, Allowance, CorePlan, PlanError, Role},
@@ -46,7 +50,9 @@ use crate::{
     messages::{ShardId, ToArchivist, ToReplica, ToShard},
     recovered_state::StateLoader,
     replica_core::{ReplicaCore, ReplicaLinks, ReplicaSettings},
-    shard_core::{Shard, ShardCore, ShardLinks, ShardPlace, ShardSettings, WordSettings},
+    shard_core::{
+        ServerLimits, Shard, ShardCore, ShardLinks, ShardPlace, ShardSettings, WordSettings,
+    },
     watchdog::{self, Pulse},
 };
 
@@ -257,6 +263,7 @@ impl ReplicaParts {
 struct ShardParts {
     place: ShardPlace,
     settings: Arc<ShardSettings>,
+    limits: ServerLimits,
     clock: Clock,
     state: State,
     serves_from: Slot,
@@ -269,8 +276,14 @@ struct ShardParts {
 
 impl ShardParts {
     async fn run(self, events: Sender<Event>) {
-        let core =
-            ShardCore::new(self.place, self.settings, self.clock, self.state, self.serves_from);
+        let core = ShardCore::new(
+            self.place,
+            self.settings,
+            self.limits,
+            self.clock,
+            self.state,
+            self.serves_from,
+        );
         let shard = Shard::new(core, self.links, self.words, self.admission);
         let serving = || {
             events.try_send(Event::Serving).ok();
@@ -345,6 +358,10 @@ impl Running {
         let archivist = archivist::start(archivist_start, archivist_inbox)
             .map_err(|error| ServeError::start("the archivist", &error))?;
         let admission = Admission::new(config.max_client_cnxns, config.max_cnxns);
+        let limits = ServerLimits {
+            connections: ConnectionThrottle::new(config.connection_throttle, clock.uptime_ms()),
+            large_requests: LargeRequests::new(config.large_requests),
+        };
         let client_port = addresses.first().map_or(config.client_port, SocketAddr::port);
         let words = Arc::new(WordSettings { config, client_port });
         let shard_count = u16::try_from(plan.shards().len()).expect("fewer than 65536 cores");
@@ -357,6 +374,7 @@ impl Running {
                 newest_shown: newest_shown.clone(),
             },
             settings: settings.clone(),
+            limits: limits.clone(),
             clock,
             state,
             serves_from,
@@ -517,6 +535,12 @@ fn shard_settings(config: &Config, shard_count: usize) -> ShardSettings {
         touch_interval_ms: (shortest / 16).clamp(10, 250),
         sessionless_timeout_ms: config.sessionless_timeout_ms,
         outstanding_max: outstanding.div_ceil(shard_count.max(1)),
+        // A client cannot tell the parts from the whole: what waits keeps its order.
+        requests_max: match config.request_throttle.requests_max {
+            0 => usize::MAX,
+            max => usize::try_from(max).unwrap_or(usize::MAX).div_ceil(shard_count.max(1)),
+        },
+        throttle: config.request_throttle,
         frame_bytes_max: config.jute_maxbuffer_bytes,
         edge: EdgeSettings {
             ttl,

@@ -161,6 +161,11 @@ impl Connection {
         self.wake();
     }
 
+    /// Whether it is to be closed, now or soon.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending != Ending::Open
+    }
+
     /// Whether nothing keeps the task from ending.
     pub(crate) fn is_finished(&self) -> bool {
         match self.ending {

@@ -2,4 +2,6 @@
 
 pub(crate) mod accept;
 pub(crate) mod connection;
+pub(crate) mod connection_throttle;
 pub(crate) mod four_letter;
+pub(crate) mod large_requests;

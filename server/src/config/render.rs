@@ -44,6 +44,9 @@ impl Config {
             ("sessionRequireClientSASLAuth", self.require_sasl),
             ("enforce.auth.enabled", self.enforce_auth),
             ("superDigest", self.auth.super_digest.is_some()),
+            ("connection_throttle_tokens", self.connection_throttle.tokens_max > 0),
+            ("request_throttle_max_requests", self.request_throttle.requests_max > 0),
+            ("largeRequestThreshold", self.large_requests.threshold_bytes.is_some()),
         ];
         for (name, _) in switches.iter().filter(|(_, is_on)| *is_on) {
             line.push_str(" +");

@@ -16,6 +16,7 @@ use super::{
     Config, ConfigError, Flags, FourLetterWords, Warning,
     servers::{self, Server},
     settings::Settings,
+    throttle,
 };
 use crate::cores::CoreRequest;
 
@@ -222,6 +223,9 @@ fn connections(
         to_u64(settings.number("nio.sessionlessCnxnTimeout", 1..=INT_MAX)?);
     config.global_outstanding_limit =
         u32::try_from(settings.number("globalOutstandingLimit", 1..=INT_MAX)?).expect("checked");
+    config.connection_throttle = throttle::connections(settings)?;
+    config.request_throttle = throttle::requests(settings)?;
+    config.large_requests = throttle::large_requests(settings)?;
     let wished = usize::try_from(settings.number("jute.maxbuffer", 1..=INT_MAX)?).expect("checked");
     config.jute_maxbuffer_bytes = wished.min(COMMAND_BYTES_MAX);
     if wished > COMMAND_BYTES_MAX {

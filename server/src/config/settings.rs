@@ -164,6 +164,13 @@ impl Settings {
         self.text(name).map(|_| self.number(name, allowed)).transpose()
     }
 
+    /// A number that may have a fraction, or the key's default.
+    pub(super) fn amount(&self, name: &'static str) -> Result<f64, ConfigError> {
+        let setting = self.text_or_default(name);
+        let amount = setting.value.parse().ok().filter(|amount| (0.0..=1e9).contains(amount));
+        amount.ok_or_else(|| setting.refused(name, "a number, 0 or more, such as 0.02"))
+    }
+
     /// `true` or `false`, or the key's default.
     pub(super) fn boolean(&self, name: &'static str) -> Result<bool, ConfigError> {
         self.either(name, ["false", "true"])

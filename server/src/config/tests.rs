@@ -495,3 +495,48 @@ fn odd_numbers_that_zookeeper_takes() {
     let (config, _) = parse(&file, &[], Flags::default()).expect("valid");
     assert_eq!((config.snap_log_bytes, config.listen_backlog), (None, Some(7)));
 }
+
+/// What `lines` make of the connection throttle: tokens, what comes back, new and renewed sessions.
+fn check_tokens(lines: &str, expected: [u64; 4]) {
+    let file = format!("{MINIMAL}connection_throttle_tokens=10\n{lines}");
+    let (config, warnings) = parse(&file, &[], Flags::default()).expect("valid");
+    assert_eq!(warnings, []);
+    let throttle = config.connection_throttle;
+    let found =
+        [throttle.tokens_max, throttle.fill_count, throttle.new_session, throttle.renewed_session];
+    assert_eq!(found, expected, "{lines}");
+}
+
+#[test]
+fn connection_tokens_are_counted_in_new_sessions() {
+    let on = "connection_throttle_weight_enabled=true\n";
+    let weight = |kind, weight| format!("connection_throttle_{kind}_session_weight={weight}\n");
+    check_tokens("", [10, 1, 1, 1]);
+    check_tokens(&weight("global", 5), [10, 1, 1, 1]);
+    check_tokens(on, [30, 3, 3, 2]);
+    check_tokens(&format!("{on}{}", weight("global", 5)), [50, 5, 5, 2]);
+    check_tokens(&format!("{on}{}", weight("global", 0)), [30, 3, 3, 2]);
+    check_tokens(&format!("{on}{}", weight("renew", -1)), [30, 3, 3, 2]);
+    check_tokens(&format!("{on}{}", weight("local", 7)), [70, 7, 7, 7]);
+}
+
+#[test]
+fn what_is_stale_is_dropped_only_where_dropping_is_on() {
+    let stale = |lines: &str| {
+        let file = format!("{MINIMAL}request_stale_latency_check=true\n{lines}");
+        let (config, _) = parse(&file, &[], Flags::default()).expect("valid");
+        (config.request_throttle.drops_of_closed, config.request_throttle.drops_late)
+    };
+    assert_eq!(stale(""), (true, true));
+    assert_eq!(stale("request_stale_connection_check=false"), (false, true));
+    assert_eq!(stale("request_throttle_drop_stale=false"), (false, false));
+}
+
+#[test]
+fn large_requests_without_a_positive_number_are_as_unset() {
+    for lines in ["largeRequestThreshold=0\nlargeRequestMaxBytes=-5", "largeRequestThreshold=-7"] {
+        let file = format!("{MINIMAL}{lines}");
+        let (config, _) = parse(&file, &[], Flags::default()).expect("valid");
+        assert_eq!(config.large_requests, super::LargeRequestLimit::default(), "{lines}");
+    }
+}

@@ -139,7 +139,7 @@ impl ShardCore {
         }
         let mut ready = mem::take(&mut self.ready);
         let expected = client.order.applied(&mut ready);
-        let Some(Expected { xid, received, kind }) = expected else {
+        let Some(Expected { xid, arrival, kind }) = expected else {
             unreachable!("{id:?} sent a command and expects nothing")
         };
         self.outstanding -= 1;
@@ -154,7 +154,7 @@ impl ShardCore {
             }
             ExpectedKind::Sync { .. } => unreachable!("a sync is answered before a later command"),
         }
-        self.note_latency(id, received, 1, Kind::Update);
+        self.note_latency(id, arrival.received, 1, Kind::Update);
         for deferred in ready.drain(..) {
             self.run_deferred(id, deferred);
         }
@@ -248,14 +248,14 @@ impl ShardCore {
     fn answer_sync(&mut self, id: ClientId) {
         let Some(client) = self.clients.get_mut(id) else { return };
         let mut ready = mem::take(&mut self.ready);
-        if let Some(Expected { xid, received, kind: ExpectedKind::Sync { path, .. } }) =
+        if let Some(Expected { xid, arrival, kind: ExpectedKind::Sync { path, .. } }) =
             client.order.applied(&mut ready)
         {
             client.syncs -= 1;
             self.outstanding -= 1;
             let path = path.as_deref().map(Cow::Borrowed);
             self.answer(id, xid, self.last_zxid(), Ok(&Reply::Sync { path }));
-            self.note_latency(id, received, 1, Kind::Read);
+            self.note_latency(id, arrival.received, 1, Kind::Read);
         }
         for deferred in ready.drain(..) {
             self.run_deferred(id, deferred);

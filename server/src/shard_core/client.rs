@@ -13,6 +13,7 @@ use crate::{
     client::{
         accept::Ticket,
         connection::{Connection, Ending},
+        large_requests::LargeRequest,
     },
     metrics::{ConnectionReport, SessionReport},
 };
@@ -121,12 +122,20 @@ pub(super) struct Handshake {
     pub(super) password: [u8; 16],
 }
 
-/// A request whose answer comes with the log, or with the read index.
-#[derive(Clone, Debug)]
-pub(super) struct Expected {
-    pub(super) xid: Xid,
+/// What is kept of a request's coming until it is answered.
+#[derive(Debug)]
+pub(super) struct Arrival {
     /// When it came.
     pub(super) received: Instant,
+    /// Its part of what large requests may have together.
+    pub(super) _large: Option<LargeRequest>,
+}
+
+/// A request whose answer comes with the log, or with the read index.
+#[derive(Debug)]
+pub(super) struct Expected {
+    pub(super) xid: Xid,
+    pub(super) arrival: Arrival,
     pub(super) kind: ExpectedKind,
 }
 
@@ -149,10 +158,9 @@ pub(super) enum ExpectedKind {
 }
 
 /// Something that is answered at the edge, and waits for the writes before it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Deferred {
-    /// When it came.
-    pub(super) received: Instant,
+    pub(super) arrival: Arrival,
     pub(super) kind: DeferredKind,
 }
 
@@ -181,6 +189,10 @@ pub(super) struct Client {
     /// Syncs in `order`. Writes behind a sync wait in the connection's input: the answers of both
     /// come by different ways, and must not overtake each other.
     pub(super) syncs: u32,
+    /// Requests that wait in the request throttle.
+    pub(super) held: u32,
+    /// Whether the length of the frame that comes in was found not to be too much.
+    pub(super) has_admitted_length: bool,
     /// Whether it may not be read, and must be woken when it may.
     pub(super) is_paused: bool,
     /// Whether it is in the list of those that have output.
@@ -273,6 +285,8 @@ impl Client {
             timeout_ms: 0,
             order: SessionOrder::new(),
             syncs: 0,
+            held: 0,
+            has_admitted_length: false,
             is_paused: false,
             is_dirty: false,
             is_touched: false,
@@ -336,7 +350,7 @@ impl Client {
         ConnectionReport {
             address: self.connection.peer,
             is_read: !self.is_paused && matches!(self.phase, Phase::New | Phase::Open),
-            queued: self.order.len() as u64,
+            queued: self.order.len() as u64 + u64::from(self.held),
             received: counts.received,
             sent: counts.sent,
             session,

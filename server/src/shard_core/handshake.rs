@@ -23,6 +23,7 @@ use super::{
 use crate::client::{
     accept::Ticket,
     connection::{Connection, Ending},
+    connection_throttle::Refused,
 };
 
 impl ShardCore {
@@ -52,6 +53,15 @@ impl ShardCore {
             Err(error) => return self.refuse(id, &error),
         };
         self.stats.packets_received += 1;
+        let is_new = request.session == SessionId(0);
+        let now_ms = self.now.0 / 1_000_000;
+        match self.limits.connections.take(is_new, now_ms, chance) {
+            Ok(missing_tokens) => self.stats.missing_tokens.record(missing_tokens),
+            Err(Refused) => {
+                self.stats.connections_rejected += 1;
+                return self.end(id, Ending::Now);
+            }
+        }
         self.stats.connection_requests += 1;
         let last_zxid = self.last_zxid();
         let Some(client) = self.clients.get_mut(id) else { return Progress::Over };
@@ -69,7 +79,7 @@ impl ShardCore {
             .timeout_ms
             .max(self.settings.min_session_timeout_ms)
             .min(self.settings.max_session_timeout_ms);
-        if request.session == SessionId(0) {
+        if is_new {
             let session = self.next_session();
             let password = random();
             let op = Op::CreateSession { timeout_ms, password };
@@ -167,6 +177,11 @@ impl ShardCore {
         self.next_session += self.session_stride;
         session
     }
+}
+
+/// A number from [0, 1).
+fn chance() -> f64 {
+    f64::from(u32::from_be_bytes(random())) / (f64::from(u32::MAX) + 1.0)
 }
 
 /// Bytes that nobody can guess.

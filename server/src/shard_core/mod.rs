@@ -19,6 +19,7 @@ mod requests;
 mod settings;
 mod shape;
 mod tasks;
+mod throttle;
 mod words;
 
 use std::{
@@ -39,11 +40,14 @@ use ringkeeper_engine::{
     watch::{WatcherId, Watches},
 };
 
-pub(crate) use settings::ShardSettings;
+pub(crate) use settings::{ServerLimits, ShardSettings};
 pub(crate) use tasks::{Shard, ShardLinks};
 pub(crate) use words::WordSettings;
 
-use self::client::{ClientId, Clients, Deferred};
+use self::{
+    client::{ClientId, Clients, Deferred},
+    throttle::Held,
+};
 use crate::{client::connection::BufferPool, clock::Clock, messages::ShardId, metrics::ShardStats};
 
 /// Bytes of commands that wait for room in the replica core's mailbox from which on no socket is
@@ -62,8 +66,9 @@ pub(crate) struct ShardPlace {
     /// Of how many.
     pub(crate) shard_count: u16,
     /// The newest slot that any shard of this server has begun to apply, and so may have shown to
-    /// a client. The one thing that shards share: none serves before it has come as far, so that a
-    /// server looks the same whichever of its shards a client happens to be on.
+    /// a client. The one thing that shards share on every request's way: none serves before it has
+    /// come as far, so that a server looks the same whichever of its shards a client happens to be
+    /// on.
     pub(crate) newest_shown: Arc<AtomicU64>,
 }
 
@@ -71,6 +76,7 @@ pub(crate) struct ShardPlace {
 pub(crate) struct ShardCore {
     place: ShardPlace,
     settings: Arc<ShardSettings>,
+    limits: ServerLimits,
     clock: Clock,
     /// Read once per turn of a connection and per batch.
     now: Instant,
@@ -98,6 +104,8 @@ pub(crate) struct ShardCore {
     refuses_writes: bool,
     /// Requests that are not answered yet.
     outstanding: usize,
+    /// Requests that wait until fewer are outstanding, oldest first.
+    held: VecDeque<Held>,
     /// Requests that were answered at once in this turn of a connection.
     immediate: u64,
     /// Questions for a read index: the last one asked, and the last one sent.
@@ -142,6 +150,7 @@ impl ShardCore {
     pub(crate) fn new(
         place: ShardPlace,
         settings: Arc<ShardSettings>,
+        limits: ServerLimits,
         clock: Clock,
         state: State,
         serves_from: Slot,
@@ -160,6 +169,7 @@ impl ShardCore {
             is_congested: false,
             refuses_writes: false,
             outstanding: 0,
+            held: VecDeque::new(),
             sync_asked: 0,
             sync_sent: 0,
             syncing: Vec::new(),
@@ -182,6 +192,7 @@ impl ShardCore {
             handover: None,
             sender: None,
             settings,
+            limits,
             clock,
             state,
         }
@@ -236,9 +247,15 @@ impl ShardCore {
         self.applied.0 < self.place.newest_shown.load(Ordering::Acquire)
     }
 
-    /// Reads from those again who waited for requests of this shard.
+    /// Whether those who have unanswered requests must wait for some answers.
+    fn is_over_limit(&self) -> bool {
+        self.outstanding.max(self.held.len()) > self.settings.outstanding_max
+    }
+
+    /// Goes on with those who waited for requests of this shard.
     fn resume_paused(&mut self) {
-        if self.is_behind() || self.is_full() || self.outstanding > self.settings.outstanding_max {
+        self.release_held();
+        if self.is_behind() || self.is_full() || self.is_over_limit() {
             return;
         }
         for id in self.paused.drain(..) {
@@ -250,6 +267,7 @@ impl ShardCore {
 
     /// A connection goes: its watches with it; its session stays.
     fn forget(&mut self, id: ClientId) {
+        self.settle_held(id);
         let Some(client) = self.clients.remove(id) else { return };
         self.owners.remove(&client.owner());
         self.watches.remove_watcher(watcher(id));

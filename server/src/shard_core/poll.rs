@@ -110,14 +110,14 @@ impl ShardCore {
     fn may_go_on(&mut self, id: ClientId) -> bool {
         let is_behind = self.is_behind();
         let is_full = self.is_full();
-        let is_over_limit = self.outstanding > self.settings.outstanding_max;
+        let is_over_limit = self.is_over_limit();
         let Some(client) = self.clients.get_mut(id) else { return false };
         let may = match client.phase {
             // A client that is ahead of this shard would be sent away.
             Phase::New => !is_behind,
             Phase::Connecting(_) | Phase::Done => false,
             Phase::Open => {
-                let is_limited = is_over_limit && !client.order.is_empty();
+                let is_limited = is_over_limit && !(client.order.is_empty() && client.held == 0);
                 let waits_for_sync = client.syncs > 0 && client.connection.has_input();
                 let is_unread = client.connection.unsent_bytes() >= OUTPUT_BYTES_PAUSE;
                 !(is_behind || is_full || is_limited || waits_for_sync || is_unread)
@@ -188,25 +188,63 @@ impl ShardCore {
                 }
             }
             let frame = match frame::next(rest, self.settings.frame_bytes_max) {
-                Ok(Some(frame)) => frame,
-                Ok(None) => break,
+                Ok(frame) => frame,
                 Err(error) => {
                     self.stats.bad_frames += 1;
                     tracing::info!(peer = %client.connection.peer, %error, "closing");
                     return Err(Turn::Over);
                 }
             };
-            if used > 0 && !self.may_go_on(id) {
+            if used > 0 && frame.is_some() && !self.may_go_on(id) {
                 break;
             }
+            if !self.admits_length(id, rest) {
+                return Err(Turn::Over);
+            }
+            let Some(frame) = frame else { break };
             match self.take_frame(id, frame.payload) {
-                Progress::Taken => used += frame.consumed_bytes,
+                Progress::Taken => {
+                    used += frame.consumed_bytes;
+                    self.begin_frame(id);
+                }
                 Progress::Waits => break,
                 // Whatever follows is not for us; what was answered is still sent.
                 Progress::Over => return Ok(bytes.len()),
             }
         }
         Ok(used)
+    }
+
+    /// Looks once at the length at the front of `bytes`, before its frame is waited for: whether
+    /// there is room for a request of that length.
+    fn admits_length(&mut self, id: ClientId, bytes: &[u8]) -> bool {
+        let Some(length) = bytes.first_chunk::<{ frame::LENGTH_BYTES }>() else { return true };
+        let length = usize::try_from(i32::from_be_bytes(*length)).unwrap_or(0);
+        let Some(client) = self.clients.get_mut(id) else { return false };
+        if !client.has_admitted_length {
+            client.has_admitted_length = self.limits.large_requests.has_room(length);
+        }
+        let admits = client.has_admitted_length;
+        if !admits {
+            self.reject_large(id);
+        }
+        admits
+    }
+
+    fn begin_frame(&mut self, id: ClientId) {
+        if let Some(client) = self.clients.get_mut(id) {
+            client.has_admitted_length = false;
+        }
+    }
+
+    /// Closes a connection whose request is too large beside those that are under way.
+    pub(super) fn reject_large(&mut self, id: ClientId) -> Progress {
+        self.stats.large_requests_rejected += 1;
+        if let Some(client) = self.clients.get_mut(id) {
+            let (peer, session) = (client.connection.peer, client.session());
+            tracing::info!(%peer, %session, "closing: too many bytes of large requests");
+        }
+        self.end(id, Ending::AfterOutput)
     }
 
     fn take_frame(&mut self, id: ClientId, payload: &[u8]) -> Progress {

@@ -48,6 +48,8 @@ impl ShardCore {
         stats.connections = self.clients.len() as u64;
         stats.outstanding = self.outstanding as u64;
         stats.watches = self.watches.count() as u64;
+        stats.held = self.held.len() as u64;
+        stats.drop_probability = self.limits.connections.drop_probability();
         stats
     }
 

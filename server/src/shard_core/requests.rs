@@ -20,7 +20,7 @@ use ringkeeper_engine::{
 
 use super::{
     ShardCore,
-    client::{ClientId, Deferred, DeferredKind, Expected, ExpectedKind, Phase},
+    client::{Arrival, ClientId, Deferred, DeferredKind, Expected, ExpectedKind, Phase},
     poll::Progress,
     shape::Shape,
 };
@@ -33,8 +33,9 @@ impl ShardCore {
             Ok(decoded) => decoded,
             Err(error) => return self.refuse(id, &error),
         };
+        let is_throttled = self.is_throttled();
         let Some(client) = self.clients.get_mut(id) else { return Progress::Over };
-        if client.syncs > 0 && goes_through_the_log(&request) {
+        if client.syncs > 0 && !is_throttled && goes_through_the_log(&request) {
             return Progress::Waits;
         }
         client.counts.request(header.xid, header.opcode);
@@ -52,22 +53,47 @@ impl ShardCore {
                 self.answer(id, header.xid, Zxid::NONE, Err(ErrorCode::SessionClosedRequireAuth));
                 self.end(id, Ending::AfterOutput)
             }
-            Ok(Request::Write(write)) => self.write(id, header.xid, &write, payload.len()),
+            request => {
+                let bytes = payload.len() - HEADER_BYTES;
+                let Ok(large) = self.limits.large_requests.enter(bytes) else {
+                    return self.reject_large(id);
+                };
+                let arrival = Arrival { received: self.now, _large: large };
+                if is_throttled {
+                    self.hold(id, &request, arrival, payload)
+                } else {
+                    self.dispatch(id, header, request, payload, arrival)
+                }
+            }
+        }
+    }
+
+    /// A request whose turn has come: through the log, or answered here.
+    pub(super) fn dispatch(
+        &mut self,
+        id: ClientId,
+        header: RequestHeader,
+        request: Result<Request<'_>, RequestError>,
+        payload: &[u8],
+        arrival: Arrival,
+    ) -> Progress {
+        match request {
+            Ok(Request::Write(write)) => self.write(id, header.xid, &write, payload.len(), arrival),
             Ok(Request::CloseSession) => {
-                self.submit(id, header.xid, Op::CloseSession, ExpectedKind::Close);
+                self.submit(id, header.xid, Op::CloseSession, ExpectedKind::Close, arrival);
                 // What follows in the same breath is for a session that is over.
                 if let Some(client) = self.clients.get_mut(id) {
                     client.phase = Phase::Done;
                 }
                 Progress::Over
             }
-            Ok(Request::Sync { path }) => self.sync(id, header.xid, path),
+            Ok(Request::Sync { path }) => self.sync(id, header.xid, path, arrival),
             Err(RequestError::MalformedMulti(_)) => {
                 let op = Op::Fail(ErrorCode::MarshallingError);
-                self.submit(id, header.xid, op, ExpectedKind::Write(Shape::AsItIs))
+                self.submit(id, header.xid, op, ExpectedKind::Write(Shape::AsItIs), arrival)
             }
             Err(RequestError::MalformedAuth(error)) => self.refuse(id, &error),
-            other => self.at_the_edge(id, header, other, payload),
+            other => self.at_the_edge(id, header, other, payload, arrival),
         }
     }
 
@@ -78,6 +104,7 @@ impl ShardCore {
         header: RequestHeader,
         request: Result<Request<'_>, RequestError>,
         payload: &[u8],
+        arrival: Arrival,
     ) -> Progress {
         let Some(client) = self.clients.get_mut(id) else { return Progress::Over };
         let is_last = matches!(request, Err(RequestError::NotOffered(_)));
@@ -86,7 +113,7 @@ impl ShardCore {
             self.run(id, header, request);
         } else {
             let kind = DeferredKind::Frame(payload.into());
-            let deferred = Deferred { received: self.now, kind };
+            let deferred = Deferred { arrival, kind };
             let runs = client.order.push_read(deferred);
             debug_assert!(runs.is_none(), "a write is under way");
             self.outstanding += 1;
@@ -111,7 +138,7 @@ impl ShardCore {
             }
             DeferredKind::Fail(xid, code) => self.answer(id, xid, self.last_zxid(), Err(code)),
         }
-        self.note_latency(id, deferred.received, 1, Kind::Read);
+        self.note_latency(id, deferred.arrival.received, 1, Kind::Read);
     }
 
     /// Answers what needs no log.
@@ -154,14 +181,15 @@ impl ShardCore {
         xid: Xid,
         write: &Write<'_>,
         payload_bytes: usize,
+        arrival: Arrival,
     ) -> Progress {
         let Some(client) = self.clients.get_mut(id) else { return Progress::Over };
         if self.refuses_writes {
-            return self.fail(id, xid, ErrorCode::SystemError);
+            return self.fail(id, xid, ErrorCode::SystemError, arrival);
         }
         // A command holds what the request holds and the client's identities.
         if payload_bytes > COMMAND_BYTES_MAX / 2 {
-            return self.fail(id, xid, ErrorCode::MarshallingError);
+            return self.fail(id, xid, ErrorCode::MarshallingError, arrival);
         }
         let op = admit(write, &client.command.auth, self.settings.edge);
         if self.settings.eager_acl_check {
@@ -171,24 +199,37 @@ impl ShardCore {
                 skip_acl: client.command.skip_acl,
             };
             if let Err(code) = self.state.eager_acl_check(&reader, &op) {
-                return self.fail(id, xid, code);
+                return self.fail(id, xid, code, arrival);
             }
         }
-        self.submit(id, xid, op, ExpectedKind::Write(Shape::of(write)))
+        self.submit(id, xid, op, ExpectedKind::Write(Shape::of(write)), arrival)
     }
 
     /// Sends a command through the log.
-    fn submit(&mut self, id: ClientId, xid: Xid, op: Op, kind: ExpectedKind) -> Progress {
+    fn submit(
+        &mut self,
+        id: ClientId,
+        xid: Xid,
+        op: Op,
+        kind: ExpectedKind,
+        arrival: Arrival,
+    ) -> Progress {
         let Some(client) = self.clients.get_mut(id) else { return Progress::Over };
         encode(client.command(xid, op), &mut self.commands);
-        client.order.push_write(Expected { xid, received: self.now, kind });
+        client.order.push_write(Expected { xid, arrival, kind });
         self.outstanding += 1;
         self.wake_handover();
         Progress::Taken
     }
 
     /// Asks for a read index; the answer waits for it and for the writes before it.
-    fn sync(&mut self, id: ClientId, xid: Xid, path: Option<Cow<'_, str>>) -> Progress {
+    fn sync(
+        &mut self,
+        id: ClientId,
+        xid: Xid,
+        path: Option<Cow<'_, str>>,
+        arrival: Arrival,
+    ) -> Progress {
         let Some(client) = self.clients.get_mut(id) else { return Progress::Over };
         self.sync_asked += 1;
         let kind = ExpectedKind::Sync {
@@ -196,7 +237,7 @@ impl ShardCore {
             question: self.sync_asked,
             index: None,
         };
-        client.order.push_write(Expected { xid, received: self.now, kind });
+        client.order.push_write(Expected { xid, arrival, kind });
         if client.syncs == 0 {
             self.syncing.push(id);
         }
@@ -207,9 +248,15 @@ impl ShardCore {
     }
 
     /// Answers an error that takes no zxid, in its turn.
-    fn fail(&mut self, id: ClientId, xid: Xid, code: ErrorCode) -> Progress {
+    pub(super) fn fail(
+        &mut self,
+        id: ClientId,
+        xid: Xid,
+        code: ErrorCode,
+        arrival: Arrival,
+    ) -> Progress {
         let Some(client) = self.clients.get_mut(id) else { return Progress::Over };
-        let deferred = Deferred { received: self.now, kind: DeferredKind::Fail(xid, code) };
+        let deferred = Deferred { arrival, kind: DeferredKind::Fail(xid, code) };
         self.outstanding += 1;
         if let Some(deferred) = client.order.push_read(deferred) {
             self.run_deferred(id, deferred);
@@ -305,6 +352,9 @@ impl ShardCore {
         std::mem::take(&mut self.commands)
     }
 }
+
+/// Bytes of what a request starts with: xid and opcode.
+const HEADER_BYTES: usize = 8;
 
 /// What a latency is counted as.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -5,6 +5,11 @@ use ringkeeper_engine::{
     state::{auth::AuthPolicy, command::EdgeSettings},
 };
 
+use crate::{
+    client::{connection_throttle::ConnectionThrottle, large_requests::LargeRequests},
+    config::RequestThrottle,
+};
+
 /// What a shard must know of the configuration. The same on every shard.
 #[derive(Clone, Debug)]
 pub(crate) struct ShardSettings {
@@ -20,6 +25,10 @@ pub(crate) struct ShardSettings {
     pub(crate) sessionless_timeout_ms: u64,
     /// With more requests unanswered on this shard, those who have some are not read.
     pub(crate) outstanding_max: usize,
+    /// With so many requests unanswered on this shard, the next ones wait.
+    pub(crate) requests_max: usize,
+    /// What becomes of those that wait.
+    pub(crate) throttle: RequestThrottle,
     /// A longer request closes its connection.
     pub(crate) frame_bytes_max: usize,
     /// What decides about writes.
@@ -34,4 +43,14 @@ pub(crate) struct ShardSettings {
     pub(crate) eager_acl_check: bool,
     /// Requests need an identity of one of these schemes; empty: they need none.
     pub(crate) required_schemes: Vec<String>,
+}
+
+/// Limits that hold for all shards together, since a client could tell if each had its part. None
+/// of them is touched on the way of an ordinary request.
+#[derive(Clone, Debug)]
+pub(crate) struct ServerLimits {
+    /// Who may ask for a session.
+    pub(crate) connections: ConnectionThrottle,
+    /// Bytes of large requests.
+    pub(crate) large_requests: LargeRequests,
 }

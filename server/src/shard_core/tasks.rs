@@ -303,6 +303,8 @@ impl ShardCore {
                 client.end(Ending::Now);
             }
         }
+        // They may have become stale without anything going on.
+        self.release_held();
         let mut sessions = mem::take(&mut self.late_touches);
         for (session, id) in self.touched.drain(..) {
             if let Some(client) = self.clients.get_mut(id) {

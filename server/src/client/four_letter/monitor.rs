@@ -82,7 +82,8 @@ fn gauges(out: &mut String, monitor: &Monitor) {
     number(out, "packets_sent", shards.packets_sent);
     number(out, "packets_received", shards.packets_received);
     number(out, "max_client_response_size", shards.reply_bytes.max());
-    line(out, format_args!("zk_connection_drop_probability\t0.0"));
+    let drop_probability = Double(shards.drop_probability);
+    line(out, format_args!("zk_connection_drop_probability\t{drop_probability}"));
     number(out, "watch_count", shards.watches);
     number(out, "auth_failed_count", shards.auth_failures);
     number(out, "min_latency", latency.min() / 1000);
@@ -100,6 +101,11 @@ fn gauges(out: &mut String, monitor: &Monitor) {
 fn counters(out: &mut String, shards: &ShardStats) {
     number(out, "watch_bytes", shards.watch_bytes);
     number(out, "connection_rejected", shards.connections_rejected);
+    basic(out, "connection_token_deficit", &shards.missing_tokens, Unit::Count);
+    number(out, "throttled_ops", shards.throttled_ops);
+    number(out, "stale_requests_dropped", shards.stale_requests_dropped);
+    number(out, "large_requests_rejected", shards.large_requests_rejected);
+    number(out, "ringkeeper_held_request_count", shards.held);
     number(out, "sessionless_connections_expired", shards.sessionless_expired);
     number(out, "bytes_received_count", shards.bytes_received);
     number(out, "response_bytes", shards.response_bytes);
