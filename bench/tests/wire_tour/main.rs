@@ -7,6 +7,7 @@ mod limits;
 mod malformed;
 mod multi;
 mod sessions;
+mod throttle;
 mod watches;
 mod words;
 mod znodes;
@@ -109,5 +110,19 @@ fn main() -> std::process::ExitCode {
         limits::a_resumed_session_has_its_new_timeout,
         limits::containers_may_be_reaped_unused,
         limits::soft_quotas_only_warn,
+        throttle::connections_beyond_the_tokens_are_closed,
+        throttle::tokens_come_back_with_time,
+        throttle::new_and_renewed_sessions_have_weights,
+        throttle::without_tokens_connections_are_dropped_by_chance,
+        throttle::large_requests_together_have_a_limit,
+        throttle::only_large_requests_count_as_large,
+        throttle::large_requests_under_way_count_together,
+        throttle::throttled_requests_are_done_in_their_order,
+        throttle::requests_that_waited_too_long_are_refused,
+        throttle::authentication_does_not_wait,
+        throttle::requests_of_a_closed_connection_are_dropped,
+        throttle::requests_of_a_closed_connection_may_be_kept,
+        throttle::requests_older_than_their_session_timeout_are_dropped,
+        throttle::the_outstanding_limit_only_slows,
     ])
 }
