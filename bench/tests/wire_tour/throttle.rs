@@ -18,10 +18,16 @@ const NEVER_MS: &str = "3600000";
 
 /// Writes that are sent in one go: reading them takes a server much less time than doing them one
 /// after the other, each with its own flush.
-const BURST: usize = 400;
+const BURST: usize = 800;
 
 fn words() -> Settings {
     Settings::new().line("4lw.commands.whitelist", "*")
+}
+
+/// One request under way, any number that wait: `globalOutstandingLimit` would leave some of a
+/// burst unread.
+fn one_at_a_time() -> Settings {
+    words().line("request_throttle_max_requests", "1").line("globalOutstandingLimit", "100000")
 }
 
 /// A number of `mntr`, as it is printed.
@@ -148,7 +154,7 @@ pub(crate) fn new_and_renewed_sessions_have_weights(tour: &Tour) -> Result<(), F
 pub(crate) fn without_tokens_connections_are_dropped_by_chance(tour: &Tour) -> Result<(), Failure> {
     let settings = words()
         .line("connection_throttle_tokens", "1")
-        .line("connection_throttle_fill_time", "500")
+        .line("connection_throttle_fill_time", "2000")
         .line("connection_throttle_freeze_time", "1")
         .line("connection_throttle_drop_increase", "1.0");
     let falls = settings.clone().line("connection_throttle_drop_decrease", "1.0");
@@ -170,8 +176,8 @@ pub(crate) fn without_tokens_connections_are_dropped_by_chance(tour: &Tour) -> R
         is_turned_away(&server, &Connect::default())?;
         Ok(number(&server, "connection_drop_probability")? == "1.0")
     })?;
-    // Several times as long as a token needs to come back.
-    for _ in 0..15 {
+    // Twice as long as a token needs to come back.
+    for _ in 0..45 {
         is_turned_away(&server, &Connect::default())?;
         std::thread::sleep(Duration::from_millis(100));
     }
@@ -254,7 +260,7 @@ pub(crate) fn large_requests_under_way_count_together(tour: &Tour) -> Result<(),
 }
 
 pub(crate) fn throttled_requests_are_done_in_their_order(tour: &Tour) -> Result<(), Failure> {
-    let server = tour.private(words().line("request_throttle_max_requests", "1"))?;
+    let server = tour.private(one_at_a_time())?;
     let mut clients = Vec::new();
     for name in ["/a", "/b", "/c"] {
         let mut client = Connection::new_session(server.address())?;
@@ -286,8 +292,7 @@ pub(crate) fn throttled_requests_are_done_in_their_order(tour: &Tour) -> Result<
 }
 
 pub(crate) fn requests_that_waited_too_long_are_refused(tour: &Tour) -> Result<(), Failure> {
-    let settings =
-        words().line("request_throttle_max_requests", "1").line("throttled_op_wait_time", "10");
+    let settings = one_at_a_time().line("throttled_op_wait_time", "20");
     let server = tour.private(settings)?;
     let mut client = Connection::new_session(server.address())?;
     client.create("/t", b"", 0)?;
@@ -337,8 +342,7 @@ pub(crate) fn requests_that_waited_too_long_are_refused(tour: &Tour) -> Result<(
 }
 
 pub(crate) fn authentication_does_not_wait(tour: &Tour) -> Result<(), Failure> {
-    let settings =
-        words().line("request_throttle_max_requests", "1").line("throttled_op_wait_time", "10");
+    let settings = one_at_a_time().line("throttled_op_wait_time", "20");
     let server = tour.private(settings)?;
     let mut client = Connection::new_session(server.address())?;
     client.create("/auth", b"", 0)?;
@@ -359,7 +363,7 @@ pub(crate) fn authentication_does_not_wait(tour: &Tour) -> Result<(), Failure> {
 }
 
 pub(crate) fn requests_of_a_closed_connection_are_dropped(tour: &Tour) -> Result<(), Failure> {
-    let server = tour.private(words().line("request_throttle_max_requests", "1"))?;
+    let server = tour.private(one_at_a_time())?;
     let done = creates_of_a_client_that_goes(&server)?;
     assert!((1..BURST).contains(&done), "{done} of {BURST} were done");
     let dropped: usize = number(&server, "stale_requests_dropped")?.parse()?;
@@ -370,7 +374,7 @@ pub(crate) fn requests_of_a_closed_connection_are_dropped(tour: &Tour) -> Result
 
 pub(crate) fn requests_of_a_closed_connection_may_be_kept(tour: &Tour) -> Result<(), Failure> {
     for key in ["request_throttle_drop_stale", "request_stale_connection_check"] {
-        let settings = words().line("request_throttle_max_requests", "1").line(key, "false");
+        let settings = one_at_a_time().line(key, "false");
         let server = tour.private(settings)?;
         assert_eq!(creates_of_a_client_that_goes(&server)?, BURST, "{key}=false");
         assert_eq!(number(&server, "stale_requests_dropped")?, "0");
@@ -401,8 +405,7 @@ fn creates_of_a_client_that_goes(server: &Server) -> Result<usize, Failure> {
 pub(crate) fn requests_older_than_their_session_timeout_are_dropped(
     tour: &Tour,
 ) -> Result<(), Failure> {
-    let settings = words()
-        .line("request_throttle_max_requests", "1")
+    let settings = one_at_a_time()
         .line("request_stale_latency_check", "true")
         .line("minSessionTimeout", "20")
         .line("maxSessionTimeout", "20");
