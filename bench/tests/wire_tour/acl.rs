@@ -297,12 +297,13 @@ pub(crate) fn other_digest_algorithms_and_super(tour: &Tour) -> Result<(), Failu
     client.close()?.ok()
 }
 
-pub(crate) fn eager_checks_answer_before_the_log(tour: &Tour) -> Result<(), Failure> {
+pub(crate) fn eager_checks_are_for_ensembles(tour: &Tour) -> Result<(), Failure> {
     let server = tour.private(Settings::new().define("zookeeper.enableEagerACLCheck", "true"))?;
     let mut client = Connection::new_session(server.address())?;
     assert_eq!(create(&mut client, "/eager", &[Acl::new(1, "world", "anyone")])?, 0);
+    let before = client.call(op::EXISTS, &records::path_watch("/eager", false))?.zxid;
     let reply = client.call(op::SET_DATA, &records::set_data("/eager", None, -1))?;
-    assert_eq!(reply.err, code::NO_AUTH);
+    assert_eq!((reply.err, reply.zxid), (code::NO_AUTH, before + 1), "it takes its zxid");
     client.close()?.ok()
 }
 

@@ -80,7 +80,7 @@ fn main() -> std::process::ExitCode {
         acl::checks_can_be_skipped,
         acl::quotas_count_and_limit,
         acl::other_digest_algorithms_and_super,
-        acl::eager_checks_answer_before_the_log,
+        acl::eager_checks_are_for_ensembles,
         acl::without_a_provider_sasl_goes_nowhere,
         malformed::frames_of_impossible_length_close,
         malformed::the_longest_frame_is_accepted,

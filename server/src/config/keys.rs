@@ -335,7 +335,12 @@ pub(crate) const KEYS: &[Key] = &[
     accepted(Property, "bitHashCacheSize", JVM),
     // Authentication.
     honoured(Property, "skipACL", "no", "`yes`: no ACL is checked."),
-    honoured(Property, "enableEagerACLCheck", "false", "Check ACLs before a write is replicated."),
+    honoured(
+        Property,
+        "enableEagerACLCheck",
+        "false",
+        "In an ensemble (`standaloneEnabled=false`), check ACLs before a write is replicated.",
+    ),
     honoured(
         Property,
         "authProvider.N",

@@ -47,12 +47,15 @@ pub(super) fn resolve(
     let data_dir = data_dir(settings, around)?;
     let mut config = Config::new(data_dir, listen[0]);
     config.listen = listen;
-    config.replica_id = ReplicaId(server.map_or(0, |server| server.id));
+    config.replica_id = ReplicaId(server.as_ref().map_or(0, |server| server.id));
     storage(settings, around, &mut config)?;
     time(settings, &mut config)?;
     connections(settings, &mut config, warnings)?;
     clients(settings, &mut config)?;
     authentication(settings, &mut config, warnings)?;
+    // The members of an ensemble look, be it an ensemble of one; a standalone server does not.
+    let is_ensemble = server.is_some() && !settings.boolean("standaloneEnabled")?;
+    config.eager_acl_check = settings.boolean("enableEagerACLCheck")? && is_ensemble;
     check_segment(&config)?;
     let Flags { cores, cpus, trace_format, allow_tmpfs, .. } = around.flags;
     config.cores = CoreRequest { count: *cores, cpus: cpus.clone() };
@@ -263,7 +266,6 @@ fn authentication(
     warnings: &mut Vec<Warning>,
 ) -> Result<(), ConfigError> {
     config.skip_acl = settings.yes_no("skipACL")?;
-    config.eager_acl_check = settings.boolean("enableEagerACLCheck")?;
     config.require_sasl = settings.boolean("sessionRequireClientSASLAuth")?;
     config.auth.schemes.digest = settings.boolean("DigestAuthenticationProvider.enabled")?;
     let digest = settings.text("DigestAuthenticationProvider.superDigest");

@@ -343,6 +343,18 @@ fn an_ensemble_is_refused_and_one_server_is_not() {
 }
 
 #[test]
+fn acls_are_checked_eagerly_in_ensembles_only() {
+    let eager = |more: &str| {
+        let text = format!("{MINIMAL}enableEagerACLCheck=true\n{more}");
+        let (config, _) = parse(&text, &[], Flags::default()).expect("valid");
+        config.eager_acl_check
+    };
+    assert!(!eager(""));
+    assert!(!eager("server.7=a:2888:3888"));
+    assert!(eager("server.7=a:2888:3888\nstandaloneEnabled=false"));
+}
+
+#[test]
 fn what_must_be_there() {
     check_error(
         "clientPort=2181",
