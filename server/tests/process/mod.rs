@@ -112,7 +112,8 @@ impl Server {
         Self::wait_for(&mut serve_on(dir, cores))
     }
 
-    fn wait_for(command: &mut Command) -> Self {
+    /// Runs a command that becomes a server, and waits until it serves.
+    pub(crate) fn wait_for(command: &mut Command) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let (port, is_listening) = mpsc::channel();
