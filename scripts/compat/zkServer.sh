@@ -41,12 +41,11 @@ ask() {
   timeout 10 bash -c 'exec 3<>"/dev/tcp/$0/$1" && printf srvr >&3 && cat <&3' "$1" "$2" 2>/dev/null
 }
 
+# Folders beside this one where they are laid out so, else those of a system.
 find_config() {
-  conf_dir="${ZOOCFGDIR:-}"
-  if [[ -z $conf_dir ]]; then
-    conf_dir="$here/../conf"
-    [[ -d $conf_dir ]] || conf_dir=/etc/zookeeper
-  fi
+  conf_dir="$here/../conf" log_dir="$here/../logs"
+  [[ -d $conf_dir ]] || conf_dir=/etc/zookeeper log_dir=/var/log/zookeeper
+  conf_dir="${ZOOCFGDIR:-$conf_dir}"
   local file
   for file in zookeeper-env.sh java.env; do
     # shellcheck disable=SC1090
@@ -59,7 +58,7 @@ find_config() {
 
 # What every command but `version` needs to know.
 read_environment() {
-  log_dir="${ZOO_LOG_DIR:-$here/../logs}"
+  log_dir="${ZOO_LOG_DIR:-$log_dir}"
   out_file="$log_dir/zookeeper-${USER:-}-server-$HOSTNAME.out"
   data_dir="$(property dataDir "$config")"
   pid_file="${ZOOPIDFILE:-$data_dir/zookeeper_server.pid}"
