@@ -7,6 +7,7 @@ root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cache="${RINGKEEPER_CACHE:-$root/.cache}"
 zookeeper_dir="$cache/zookeeper-3.9.5"
 venv="$cache/venv"
+kazoo_tests_dir="$cache/kazoo-tests"
 # The cargo that is told another target directory builds there: ask the same variable.
 target="${CARGO_TARGET_DIR:-$root/target}"
 
