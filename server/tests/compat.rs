@@ -127,6 +127,9 @@ fn java_says_in_one_line_what_is_missing() {
     let usage = "Usage: QuorumPeerMain configfile | port datadir [ticktime] [maxcnxns]";
     assert_eq!(said(&output), ("", usage, Some(2)));
 
+    let output = run(door("java").args(["@/nowhere", QUORUM, "zoo.cfg"]));
+    assert_eq!(said(&output), ("", "java: cannot read @/nowhere", Some(1)));
+
     let output = run(door("java").env("RINGKEEPER_BIN", "/nowhere").args([QUORUM, "zoo.cfg"]));
     let words = "java: RINGKEEPER_BIN=/nowhere cannot be run";
     assert_eq!(said(&output), ("", words, Some(1)));
