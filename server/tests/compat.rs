@@ -228,7 +228,10 @@ fn zk_server_starts_tells_restarts_and_stops() {
     assert_ne!(site.pid(), first);
     assert_eq!(site.run("status"), site.status());
 
+    let exe = format!("/proc/{}/exe", site.pid().as_raw_nonzero());
+    assert!(fs::read_link(&exe).is_ok());
     assert_eq!(site.run("stop"), done("Stopping zookeeper ... STOPPED"));
+    assert!(fs::read_link(&exe).is_err(), "the server has ended when stop is back");
     assert!(!site.pid_file.exists());
     let (words, code) = site.run("status");
     assert!(words.ends_with("\nError contacting service. It is probably not running."), "{words}");
