@@ -23,8 +23,7 @@ usage() {
 
 # property KEY FILE: its value as Java reads it, the last one counts. Blanks around it are dropped.
 property() {
-  sed -n "s/^[[:space:]]*$1[[:space:]]*[=:[:space:]][[:space:]]*\(.*[^[:space:]]\)[[:space:]]*$/\1/p" \
-    "$2" 2>/dev/null | tail -n 1
+  sed -nE "s/^\s*$1\s*[=:[:space:]]\s*(.*\S)\s*$/\1/p" "$2" 2>/dev/null | tail -n 1
 }
 
 is_running() { [[ -s $pid_file ]] && kill -0 "$(<"$pid_file")" 2>/dev/null; }

@@ -45,7 +45,7 @@ def is_free(port):
 
 
 def case_name(nodeid):
-    """`kazoo/tests/test_lock.py::KazooLockTests::test_lock` is test_lock.KazooLockTests.test_lock."""
+    """`kazoo/tests/test_lock.py::KazooLockTests::test_1` is test_lock.KazooLockTests.test_1."""
     path, *names = nodeid.split("::")
     return ".".join([os.path.basename(path).removesuffix(".py"), *names])
 
