@@ -175,6 +175,9 @@ struct WithServerArguments {
     /// apache, ringkeeper, or a path to a ringkeeper binary.
     #[arg(long, default_value = "ringkeeper")]
     server: String,
+    /// A line `key=value` of its zoo.cfg, besides those that tours use.
+    #[arg(long = "line", value_name = "KEY=VALUE")]
+    lines: Vec<String>,
     /// The program. `{}` in its arguments becomes the server's address:port.
     #[arg(required = true, trailing_var_arg = true)]
     program: Vec<String>,
@@ -317,7 +320,12 @@ fn clock_seed() -> u64 {
 
 fn with_server(arguments: &WithServerArguments) -> Result<ExitCode, Failure> {
     let product = Product::find(&arguments.server)?;
-    let server = Server::start(&product, "with-server", shared_settings())?;
+    let mut settings = shared_settings();
+    for line in &arguments.lines {
+        let (key, value) = line.split_once('=').ok_or("--line needs key=value")?;
+        settings = settings.line(key, value);
+    }
+    let server = Server::start(&product, "with-server", settings)?;
     let address = server.address().to_string();
     let mut program = arguments.program.iter().map(|word| word.replace("{}", &address));
     let name = program.next().ok_or("a program to run")?;
