@@ -66,7 +66,8 @@ def main():
         rows.append(("(the recorded expectation is what Apache answers)", [], [],
                      "passed" if same else "failed", "" if same else "record it again"))
         if not same:
-            flat = [[f"> {t}\n" + "\n".join(lines) for t, lines in side] for side in (recorded, apache)]
+            flat = [["\n".join((f"> {title}", *lines)) for title, lines in side]
+                    for side in (recorded, apache)]
             print("\n".join(difflib.unified_diff(*flat, "recorded", "apache", lineterm="", n=0)))
     counts = dict.fromkeys(("passed", "failed", "skipped"), 0)
     with open(report, "w", encoding="utf-8") as table:

@@ -121,7 +121,8 @@ class Normalizer:
     def __init__(self, address, blocks):
         self.address = address
         self.sessions = []
-        found = re.search(r"cZxid = 0x([1-9a-f][0-9a-f]*)", "\n".join(sum((b for _, b in blocks), [])))
+        printed = "\n".join(line for _, lines in blocks for line in lines)
+        found = re.search(r"cZxid = 0x([1-9a-f][0-9a-f]*)", printed)
         self.base = int(found[1], 16) if found else 0
 
     def zxid(self, number):
