@@ -44,6 +44,8 @@ def compare(apache, ringkeeper):
         if left is None or right is None:
             side = "Ringkeeper's run" if right is None else "Apache's run"
             verdict = "failed", f"not in {side}"
+        elif any(line.startswith("broke down: ") for line in left + right):
+            verdict = "failed", "it broke down"
         elif left == right:
             skipped = [line for line in left if line.startswith("skipped: ")]
             verdict = ("skipped", skipped[0][9:]) if skipped else ("passed", "")

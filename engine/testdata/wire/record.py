@@ -8,6 +8,7 @@ server closed the connection; `#` names what follows, `== ` starts another conne
 """
 
 import argparse
+import contextlib
 import pathlib
 import socket
 import struct
@@ -304,7 +305,9 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def record(home, name, part):
+@contextlib.contextmanager
+def apache(home):
+    """A fresh server on a port of its own, which is given."""
     with tempfile.TemporaryDirectory() as folder:
         port = free_port()
         config = pathlib.Path(folder, "zoo.cfg")
@@ -326,12 +329,17 @@ def record(home, name, part):
                     pass
             else:
                 raise SystemExit("the server does not start")
-            with open(pathlib.Path(__file__).parent / f"{name}.hex", "w", encoding="ascii") as out:
-                print("# Recorded by record.py on Apache ZooKeeper 3.9.5.", file=out)
-                part(port, out)
+            yield port
         finally:
             server.kill()
             server.wait()
+
+
+def record(home, name, part):
+    with apache(home) as port:
+        with open(pathlib.Path(__file__).parent / f"{name}.hex", "w", encoding="ascii") as out:
+            print("# Recorded by record.py on Apache ZooKeeper 3.9.5.", file=out)
+            part(port, out)
 
 
 def main():

@@ -2,6 +2,7 @@
 //! implementation of it.
 #![expect(clippy::unwrap_used, reason = "helpers of a test: a panic is the report")]
 
+mod captured;
 mod naive;
 mod properties;
 mod recorded;

@@ -85,7 +85,7 @@ fn check(name: &str, transcript: &ExpectFile) {
 }
 
 /// A line's bytes, which are one frame.
-fn whole_frame(hex: &str) -> Vec<u8> {
+pub(crate) fn whole_frame(hex: &str) -> Vec<u8> {
     let digits: Vec<u8> = hex.bytes().filter(|digit| !digit.is_ascii_whitespace()).collect();
     let frame: Vec<u8> = digits
         .chunks(2)
@@ -187,7 +187,7 @@ fn check_refusal(
     assert_eq!((code, zxid), (Some(&code_expected), zxid_expected), "{error:?}");
 }
 
-fn connect_response(payload: &[u8], has_read_only: bool) -> ConnectResponse {
+pub(crate) fn connect_response(payload: &[u8], has_read_only: bool) -> ConnectResponse {
     let mut fields = Fields(payload);
     assert_eq!(fields.int(), 0, "protocol version");
     let response = ConnectResponse {
@@ -200,7 +200,7 @@ fn connect_response(payload: &[u8], has_read_only: bool) -> ConnectResponse {
     response
 }
 
-fn event(payload: &[u8]) -> WatchEvent {
+pub(crate) fn event(payload: &[u8]) -> WatchEvent {
     let mut fields = Fields(payload);
     assert_eq!(Xid(fields.int()), Xid(-1));
     let zxid = Zxid(fields.long());

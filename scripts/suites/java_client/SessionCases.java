@@ -194,6 +194,8 @@ final class SessionCases {
             event = c.events.next()) {
             before.add(event);
         }
+        // The watches are sent behind the handshake.
+        c.barrier();
         t.say("SyncConnected, events before it: " + before);
     }
 
@@ -391,6 +393,8 @@ final class SessionCases {
             proxy.drop();
             c.events.take("Disconnected None null");
             c.awaitConnected();
+            // The watches are sent behind the handshake.
+            c.barrier();
             other.setData("/rt", Tour.bytes("" + round), -1);
             c.barrier();
             changes += c.events.drain().size();
