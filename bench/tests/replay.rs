@@ -1,5 +1,5 @@
-//! Replays what real clients sent to Apache ZooKeeper (`engine/testdata/wire/client-*.hex`), frame by
-//! frame, and compares the answers with those that Apache gave: xids, errors, zxids, bodies and
+//! Replays what real clients sent to Apache ZooKeeper (`engine/testdata/wire/client-*.hex`), frame
+//! by frame, and compares the answers with those that Apache gave: xids, errors, zxids, bodies and
 //! events. Session ids, passwords and times are the run's own, zxids count from its start, and
 //! lists that have no order are sorted. `BENCH_SERVER=apache` replays against the original.
 
@@ -12,34 +12,48 @@ use ringkeeper_bench::{
     wire::{Connected, Connection, Failure, jute::Reader, records::op},
 };
 
+#[expect(clippy::useless_vec, reason = "the macro is one for longer lists, too")]
+fn main() -> std::process::ExitCode {
+    tour::main(&cases![
+        client::c,
+        client::curator,
+        client::go,
+        client::java_3_3,
+        client::java_3_4,
+        client::java_3_5,
+        client::java_3_9,
+        client::kazoo,
+        client::node,
+        client::rust,
+        client::zkcli,
+    ])
+}
+
 /// One case for each capture.
-macro_rules! captures {
-    ($($name:ident: $file:literal,)*) => {
-        mod client {
-            use super::{Failure, Tour, replay};
+mod client {
+    use super::{Failure, Tour, replay};
+
+    macro_rules! captures {
+        ($($name:ident: $file:literal,)*) => {
             $(pub(crate) fn $name(tour: &Tour) -> Result<(), Failure> {
                 replay(tour, $file)
             })*
-        }
+        };
+    }
 
-        fn main() -> std::process::ExitCode {
-            tour::main(&cases![$(client::$name),*])
-        }
-    };
-}
-
-captures! {
-    c: "client-c",
-    curator: "client-curator",
-    go: "client-go",
-    java_3_3: "client-java-3.3.6",
-    java_3_4: "client-java-3.4.10",
-    java_3_5: "client-java-3.5.10",
-    java_3_9: "client-java-3.9.5",
-    kazoo: "client-kazoo",
-    node: "client-node",
-    rust: "client-rust",
-    zkcli: "client-zkcli",
+    captures! {
+        c: "client-c",
+        curator: "client-curator",
+        go: "client-go",
+        java_3_3: "client-java-3.3.6",
+        java_3_4: "client-java-3.4.10",
+        java_3_5: "client-java-3.5.10",
+        java_3_9: "client-java-3.9.5",
+        kazoo: "client-kazoo",
+        node: "client-node",
+        rust: "client-rust",
+        zkcli: "client-zkcli",
+    }
 }
 
 /// A Stat's bytes.
