@@ -1,5 +1,5 @@
 /*
- * Every asynchronous call of the client, with what its callback is told, and the order of callbacks.
+ * Every asynchronous call of the client, with what its callback is told, and the callbacks' order.
  */
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -173,7 +173,7 @@ final class AsyncCases {
             (rc, path, context, results) -> notes.note(rc, path, context, results.size()),
             "multi that fails");
         c.removeWatches("/ao", c.events, WatcherType.Any, false, notes.nothing(), "remove");
-        c.removeAllWatches("/ao", WatcherType.Any, false, notes.nothing(), "remove all, none there");
+        c.removeAllWatches("/ao", WatcherType.Any, false, notes.nothing(), "remove all, none");
         c.setData("/ao/a", Tour.bytes("z"), -1, notes.stat(), "set, nobody watches");
         notes.say(6);
         c.sayEvents("events");

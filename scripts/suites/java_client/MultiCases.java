@@ -1,6 +1,6 @@
 /*
- * multi and multiRead through the client's builders: each kind of operation, each kind of failure at
- * each place, and what the results say.
+ * multi and multiRead through the client's builders: each kind of operation, each kind of failure
+ * at each place, and what the results say.
  */
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -12,6 +12,7 @@ import org.apache.zookeeper.OpResult;
 import org.apache.zookeeper.ZooDefs.Ids;
 import org.apache.zookeeper.ZooDefs.Perms;
 import org.apache.zookeeper.data.ACL;
+import org.apache.zookeeper.data.Id;
 
 final class MultiCases {
     private MultiCases() {}
@@ -61,7 +62,8 @@ final class MultiCases {
         try {
             t.say(what + ": " + text(t, c.multi(ops)));
         } catch (KeeperException cause) {
-            String results = cause.getResults() == null ? "no results" : text(t, cause.getResults());
+            List<OpResult> parts = cause.getResults();
+            String results = parts == null ? "no results" : text(t, parts);
             t.say(what + ": " + cause.code() + " " + cause.getPath() + " " + results);
         }
     }
@@ -134,7 +136,8 @@ final class MultiCases {
             create(root, CreateMode.PERSISTENT), create(root + "/none/x", CreateMode.PERSISTENT),
             create(root + "/e/x", CreateMode.PERSISTENT), create(root + "/closed/x",
                 CreateMode.PERSISTENT), Op.setData(root + "/closed", null, -1),
-            Op.check(root + "/closed", -1), Op.create(root + "/acl", null, Arrays.asList(new ACL(Perms.ALL, new org.apache.zookeeper.data.Id("nobody", "x"))), 0));
+            Op.check(root + "/closed", -1), Op.create(root + "/acl", null,
+                Arrays.asList(new ACL(Perms.ALL, new Id("nobody", "x"))), 0));
         for (int at = 0; at < failing.size(); at++) {
             List<Op> ops = new ArrayList<>(List.of(create(root + "/new", CreateMode.EPHEMERAL),
                 Op.setData(root, null, -1)));

@@ -1,6 +1,6 @@
 /*
- * A TCP proxy in front of the server, to break connections as a network does: dropped, silent in one
- * direction, or unreachable. The server is not touched.
+ * A TCP proxy in front of the server, to break connections as a network does: dropped, silent in
+ * one direction, or unreachable. The server is not touched.
  */
 import java.io.InputStream;
 import java.io.OutputStream;

@@ -1,5 +1,5 @@
 /*
- * Sessions and connections: moved, cut, silent, expired; what comes back with them and what must not.
+ * Sessions and connections: moved, cut, silent, expired; what comes back with them, what must not.
  */
 import java.util.ArrayList;
 import java.util.List;
@@ -406,7 +406,7 @@ final class SessionCases {
         t.say("ephemeral", () -> other.exists("/rt/e", false) != null);
     }
 
-    /** The recipe of the documentation: the lowest number has the lock, others watch the one before. */
+    /** The documented recipe: the lowest number has the lock, others watch the one before. */
     private static String lockOnce(Tour.Client c, String root) throws Exception {
         String mine = c.make(root + "/lock-", CreateMode.EPHEMERAL_SEQUENTIAL);
         String name = mine.substring(root.length() + 1);
@@ -459,7 +459,8 @@ final class SessionCases {
                 for (int round = 0; round < 5; round++) {
                     String held = lockOnce(mine, "/tl/locks");
                     // Nothing but the lock keeps others from between the read and the write.
-                    int value = Integer.parseInt(new String(mine.getData("/tl/counter", false, null)));
+                    byte[] data = mine.getData("/tl/counter", false, null);
+                    int value = Integer.parseInt(new String(data));
                     mine.setData("/tl/counter", Tour.bytes("" + (value + 1)), -1);
                     mine.delete(held, -1);
                 }

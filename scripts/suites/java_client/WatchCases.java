@@ -173,7 +173,8 @@ final class WatchCases {
         c.make("/wx/a");
         c.addWatch("/wx", AddWatchMode.PERSISTENT_RECURSIVE);
         c.getData("/wx/a", true, null);
-        admin.setACL("/wx/a", Arrays.asList(new ACL(Perms.ALL & ~Perms.READ, Ids.ANYONE_ID_UNSAFE)), -1);
+        admin.setACL("/wx/a",
+            Arrays.asList(new ACL(Perms.ALL & ~Perms.READ, Ids.ANYONE_ID_UNSAFE)), -1);
         admin.setData("/wx/a", null, -1);
         c.sayEvents("closed to us");
         admin.setACL("/wx/a", Ids.OPEN_ACL_UNSAFE, -1);

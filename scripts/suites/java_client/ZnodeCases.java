@@ -146,7 +146,8 @@ final class ZnodeCases {
         }
         done.await();
         t.say("listed", () -> c.getChildren("/zv", false).size());
-        t.say("listed once each", () -> new java.util.HashSet<>(c.getChildren("/zv", false)).size());
+        t.say("listed once each",
+            () -> new java.util.HashSet<>(c.getChildren("/zv", false)).size());
         t.say("counted", () -> c.getAllChildrenNumber("/zv"));
         t.say("root", () -> c.exists("/zv", false));
     }
@@ -253,7 +254,8 @@ final class ZnodeCases {
         c.addAuthInfo("digest", Tour.bytes("user:secret"));
         t.say("creator", () -> c.create("/aa/a", null, Ids.CREATOR_ALL_ACL, CreateMode.PERSISTENT));
         t.say("acl", () -> c.getACL("/aa/a", null));
-        t.say("many", () -> c.create("/aa/b", null, Arrays.asList(new ACL(Perms.READ, new Id("ip", "127.0.0.1/8")),
+        t.say("many", () -> c.create("/aa/b", null, Arrays.asList(
+            new ACL(Perms.READ, new Id("ip", "127.0.0.1/8")),
             new ACL(Perms.ALL, new Id("digest", "user:yT8ucy1MpXRlmwHDRrkkA+x5tPc=")),
             new ACL(Perms.READ, Ids.ANYONE_ID_UNSAFE),
             new ACL(Perms.READ, Ids.ANYONE_ID_UNSAFE)), CreateMode.PERSISTENT));
