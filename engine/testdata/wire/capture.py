@@ -82,9 +82,11 @@ class Proxy:
                 connection["cut"] = frame[4:8]
             return sign == "<" and connection["cut"] == frame[4:8]
 
-    def write(self, name, title):
+    def write(self, name, title, note):
         with self.lock, open(HERE / f"client-{name}.hex", "w", encoding="ascii") as out:
             print(f"# Captured by capture.py: {title}, with Apache ZooKeeper 3.9.5.", file=out)
+            if note:
+                print(f"# {note}", file=out)
             for number, connection in enumerate(self.connections, 1):
                 print(f"\n== connection {number}", file=out)
                 print("\n".join(connection["lines"]), file=out)
@@ -174,6 +176,22 @@ CLIENT_RUNS = {
 }
 
 
+# What a reader should look at: written below the title.
+PIPELINED = "Comes back with auth and setWatches before the answer to its handshake."
+NOTES = {
+    "java-3.3.6": "No read-only byte, and so none in the answer. " + PIPELINED,
+    "java-3.4.10": "setWatches has an xid of its own, not -8. " + PIPELINED,
+    "java-3.5.10": "setWatches has an xid of its own, not -8. " + PIPELINED,
+    "java-3.9.5": "setWatches2 has an xid of its own, not -8. " + PIPELINED,
+    "zkcli": "Deletes a tree by one multi.",
+    "curator": "Reads and watches /zookeeper/config first; containers as parents.",
+    "kazoo": "Watches are not set again after a reconnect.",
+    "go": "No read-only byte; auth and setWatches have xids of their own, not -4 and -8.",
+    "node": "No read-only byte; the first xid is 0; setWatches has an xid of its own.",
+    "rust": "A ping right behind the handshake; auth has an xid of its own, the same one again.",
+}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cache", required=True, type=pathlib.Path)
@@ -186,7 +204,7 @@ def main():
         with apache(cache / "zookeeper-3.9.5") as port, tempfile.TemporaryDirectory() as folder:
             proxy = Proxy(port)
             client(cache, proxy.address(), pathlib.Path(folder))
-            proxy.write(name, title)
+            proxy.write(name, title, NOTES.get(name))
     # Threads wait in accept.
     os._exit(0)
 

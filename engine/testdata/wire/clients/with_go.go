@@ -24,7 +24,6 @@ func main() {
 	open := zk.WorldACL(zk.PermAll)
 	connection.Create("/g", []byte("data"), 0, open)
 	connection.Create("/g/e-", nil, zk.FlagEphemeral|zk.FlagSequence, open)
-	connection.CreateContainer("/g/box", nil, zk.FlagTTL, open)
 	connection.CreateTTL("/g/ttl", nil, zk.FlagTTL|zk.FlagEphemeral, open, 10*time.Minute)
 	connection.ExistsW("/g")
 	connection.Set("/g", []byte("more"), 0)
