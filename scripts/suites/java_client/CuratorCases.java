@@ -218,12 +218,12 @@ final class CuratorCases {
     private static void ttlNode(Tour t) throws Exception {
         var c = t.clientWithRoot("/kn");
         var curator = start(t);
-        var node = new PersistentTtlNode(curator, "/kn/node", 2000, Tour.bytes("x"));
+        var node = new PersistentTtlNode(curator, "/kn/node", 4000, Tour.bytes("x"));
         node.start();
         t.say("made: " + node.waitForInitialCreate(Tour.WAIT_MS, TimeUnit.MILLISECONDS));
         long czxid = c.exists("/kn/node", false).getCzxid();
-        Thread.sleep(5000);
-        t.say("after two and a half times its life", () ->
+        Thread.sleep(7000);
+        t.say("after more than its life", () ->
             c.exists("/kn/node", false).getCzxid() == czxid);
         node.close();
         Tour.eventually("it goes", () -> c.exists("/kn/node", false) == null);
