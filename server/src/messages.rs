@@ -15,7 +15,7 @@ use ringkeeper_engine::{
 
 use crate::{
     mailbox::Sender,
-    metrics::{ConnectionReport, ReplicaStats, ShardStats, WatchReport},
+    metrics::{ConnectionReport, Namespaces, ReplicaStats, ShardStats, WatchReport},
 };
 
 /// Which shard, counted from 0.
@@ -185,6 +185,10 @@ pub(crate) enum ArchivistQuestion {
     DirectorySizes,
     /// The last snapshot.
     LastSnapshot,
+    /// Bytes written by namespace.
+    Writes,
+    /// Start counting anew.
+    ResetStats,
 }
 
 /// The archivist's answer.
@@ -201,4 +205,8 @@ pub(crate) enum ArchivistAnswer {
     },
     /// To `LastSnapshot`.
     LastSnapshot(Option<SnapshotDone>),
+    /// To `Writes`.
+    Writes(Box<Namespaces>),
+    /// To `ResetStats`.
+    Done,
 }

@@ -1,7 +1,7 @@
 //! Counters and latencies: one plain struct per core, no atomics; whoever wants them asks by
 //! mailbox and adds them up.
 
-use std::net::SocketAddr;
+use std::{collections::HashMap, mem, net::SocketAddr};
 
 use hdrhistogram::Histogram;
 use ringkeeper_engine::{ids::SessionId, shared_bytes::SharedStr};
@@ -42,12 +42,6 @@ impl Summary {
         self.sum += other.sum;
     }
 
-    /// Forgets everything.
-    pub(crate) fn reset(&mut self) {
-        self.histogram.reset();
-        self.sum = 0;
-    }
-
     /// How many values.
     pub(crate) fn count(&self) -> u64 {
         self.histogram.len()
@@ -70,17 +64,95 @@ impl Summary {
 
     /// The mean; 0 without values.
     pub(crate) fn mean(&self) -> f64 {
-        if self.count() == 0 {
-            return 0.0;
-        }
-        #[expect(clippy::cast_precision_loss, reason = "a mean that is printed with four digits")]
-        let mean = self.sum as f64 / self.count() as f64;
-        mean
+        mean(self.sum, self.count())
     }
 
     /// The value that `quantile` (0 to 1) of all values do not exceed; 0 without values.
     pub(crate) fn quantile(&self, quantile: f64) -> u64 {
         self.histogram.value_at_quantile(quantile)
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a mean that is printed with four digits")]
+fn mean(sum: u64, count: u64) -> f64 {
+    if count == 0 { 0.0 } else { sum as f64 / count as f64 }
+}
+
+/// What there is to say of sizes without keeping them: cheaper than a [`Summary`], for as many as
+/// there are names.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Extent {
+    /// How many values.
+    pub(crate) count: u64,
+    /// Their sum.
+    pub(crate) sum: u64,
+    /// The smallest; 0 without values.
+    pub(crate) min: u64,
+    /// The largest; 0 without values.
+    pub(crate) max: u64,
+}
+
+impl Extent {
+    fn record(&mut self, value: u64) {
+        self.merge(&Self { count: 1, sum: value, min: value, max: value });
+    }
+
+    /// The mean; 0 without values.
+    pub(crate) fn mean(&self) -> f64 {
+        mean(self.sum, self.count)
+    }
+
+    fn merge(&mut self, other: &Self) {
+        if other.count == 0 {
+            return;
+        }
+        self.min = if self.count == 0 { other.min } else { self.min.min(other.min) };
+        self.max = self.max.max(other.max);
+        self.count += other.count;
+        self.sum += other.sum;
+    }
+}
+
+/// Names that [`Namespaces`] tells apart. Clients choose them: beyond so many, new ones are not
+/// counted.
+const NAMESPACES_MAX: usize = 1024;
+
+/// Bytes that were read or written below each child of the root, which Apache calls namespaces.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Namespaces {
+    by_name: HashMap<Box<str>, Extent>,
+}
+
+impl Namespaces {
+    /// Counts so many bytes for the namespace of `path`, and the path's own. Allocates for a new
+    /// namespace only.
+    pub(crate) fn record(&mut self, path: &str, bytes: usize) {
+        let Some(name) = path.split('/').nth(1).filter(|name| !name.is_empty()) else { return };
+        let bytes = (path.len() + bytes) as u64;
+        if let Some(extent) = self.by_name.get_mut(name) {
+            extent.record(bytes);
+        } else if self.by_name.len() < NAMESPACES_MAX {
+            self.by_name.entry(name.into()).or_default().record(bytes);
+        }
+    }
+
+    /// Adds what another core saw.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        for (name, extent) in &other.by_name {
+            self.by_name.entry(name.clone()).or_default().merge(extent);
+        }
+    }
+
+    /// Starts anew. The names stay, as in Apache.
+    pub(crate) fn reset(&mut self) {
+        self.by_name.values_mut().for_each(|extent| *extent = Extent::default());
+    }
+
+    /// Each with its name, sorted.
+    pub(crate) fn sorted(&self) -> Vec<(&str, &Extent)> {
+        let mut all: Vec<_> = self.by_name.iter().map(|(name, extent)| (&**name, extent)).collect();
+        all.sort_unstable_by_key(|(name, _)| *name);
+        all
     }
 }
 
@@ -111,16 +183,22 @@ pub(crate) struct ShardStats {
     pub(crate) packets_sent: u64,
     /// Bytes of requests.
     pub(crate) bytes_received: u64,
-    /// Bytes of replies.
+    /// Bytes of replies to requests, without those to pings and to authentication.
     pub(crate) response_bytes: u64,
     /// Bytes of watch events.
     pub(crate) watch_bytes: u64,
     /// Connections that asked for a session.
     pub(crate) connection_requests: u64,
+    /// Those of them that asked for one they had before.
+    pub(crate) connection_revalidations: u64,
+    /// Connections that their clients ended without closing their session.
+    pub(crate) connection_drops: u64,
     /// Connections refused because there are too many, or too many at once.
     pub(crate) connections_rejected: u64,
     /// Connection tokens that were missing after each connection that was let in.
     pub(crate) missing_tokens: Summary,
+    /// How long requests waited for the request throttle, those that did.
+    pub(crate) throttled_ms: Summary,
     /// Requests refused because they waited too long.
     pub(crate) throttled_ops: u64,
     /// Connections whose waiting requests were dropped.
@@ -147,13 +225,15 @@ pub(crate) struct ShardStats {
     pub(crate) reply_bytes: Summary,
     /// Bytes of the last reply.
     pub(crate) last_reply_bytes: u64,
-    /// Watches told per created znode.
+    /// Bytes read by namespace.
+    pub(crate) reads: Namespaces,
+    /// Watches told per created znode that was watched.
     pub(crate) created_watches: Summary,
-    /// Watches told per deleted znode.
+    /// Watches told per deleted znode that was watched.
     pub(crate) deleted_watches: Summary,
-    /// Watches told per change of data.
+    /// Watches told per change of data that was watched.
     pub(crate) changed_watches: Summary,
-    /// Watches told per change of children.
+    /// Watches told per change of children that were watched.
     pub(crate) children_watches: Summary,
 }
 
@@ -172,8 +252,11 @@ impl Default for ShardStats {
             response_bytes: 0,
             watch_bytes: 0,
             connection_requests: 0,
+            connection_revalidations: 0,
+            connection_drops: 0,
             connections_rejected: 0,
             missing_tokens: Summary::new(1 << 32),
+            throttled_ms: Summary::new(MICROS_MAX),
             throttled_ops: 0,
             stale_requests_dropped: 0,
             large_requests_rejected: 0,
@@ -187,6 +270,7 @@ impl Default for ShardStats {
             update_us: Summary::new(MICROS_MAX),
             reply_bytes: Summary::new(1 << 32),
             last_reply_bytes: 0,
+            reads: Namespaces::default(),
             created_watches: Summary::new(FIRED_MAX),
             deleted_watches: Summary::new(FIRED_MAX),
             changed_watches: Summary::new(FIRED_MAX),
@@ -196,10 +280,9 @@ impl Default for ShardStats {
 }
 
 impl ShardStats {
-    /// Counts a reply of so many bytes.
+    /// Counts a message to a client: a reply of so many bytes behind its length.
     pub(crate) fn reply(&mut self, bytes: u64) {
         self.packets_sent += 1;
-        self.response_bytes += bytes;
         self.last_reply_bytes = bytes;
         self.reply_bytes.record(bytes);
     }
@@ -218,8 +301,11 @@ impl ShardStats {
         self.response_bytes += other.response_bytes;
         self.watch_bytes += other.watch_bytes;
         self.connection_requests += other.connection_requests;
+        self.connection_revalidations += other.connection_revalidations;
+        self.connection_drops += other.connection_drops;
         self.connections_rejected += other.connections_rejected;
         self.missing_tokens.merge(&other.missing_tokens);
+        self.throttled_ms.merge(&other.throttled_ms);
         self.throttled_ops += other.throttled_ops;
         self.stale_requests_dropped += other.stale_requests_dropped;
         self.large_requests_rejected += other.large_requests_rejected;
@@ -233,21 +319,19 @@ impl ShardStats {
         self.update_us.merge(&other.update_us);
         self.reply_bytes.merge(&other.reply_bytes);
         self.last_reply_bytes = self.last_reply_bytes.max(other.last_reply_bytes);
+        self.reads.merge(&other.reads);
         self.created_watches.merge(&other.created_watches);
         self.deleted_watches.merge(&other.deleted_watches);
         self.changed_watches.merge(&other.changed_watches);
         self.children_watches.merge(&other.children_watches);
     }
 
-    /// Starts anew with what `srst` resets: traffic and latencies.
+    /// Starts anew (`srst`). What is true at the moment is not counted here: whoever reports adds
+    /// it. Failed authentications go on, as in Apache.
     pub(crate) fn reset(&mut self) {
-        self.packets_received = 0;
-        self.packets_sent = 0;
-        self.latency_us.reset();
-        self.read_us.reset();
-        self.update_us.reset();
-        self.reply_bytes.reset();
-        self.last_reply_bytes = 0;
+        let mut reads = mem::take(&mut self.reads);
+        reads.reset();
+        *self = Self { auth_failures: self.auth_failures, reads, ..Self::default() };
     }
 }
 
@@ -291,12 +375,9 @@ impl Default for ReplicaStats {
 }
 
 impl ReplicaStats {
-    /// Starts anew with what `srst` resets: latencies and sizes.
+    /// Starts anew (`srst`).
     pub(crate) fn reset(&mut self) {
-        self.flush_us.reset();
-        self.batch_commands.reset();
-        self.commit_us.reset();
-        self.snapshot_ms.reset();
+        *self = Self::default();
     }
 }
 
@@ -328,9 +409,9 @@ pub(crate) struct SessionReport {
     pub(crate) established_ms: i64,
     /// Negotiated timeout.
     pub(crate) timeout_ms: i32,
-    /// The client's last request.
-    pub(crate) last_cxid: i32,
-    /// The zxid of the last reply.
+    /// The client's last request of its own: not a ping, not what a library does by itself.
+    pub(crate) last_cxid: Option<i32>,
+    /// The zxid of the last reply; -1 before the first.
     pub(crate) last_zxid: i64,
     /// When the last reply left, ms since the server's start.
     pub(crate) last_response_ms: u64,
@@ -366,6 +447,32 @@ mod tests {
         assert_eq!((summary.min(), summary.max(), summary.sum()), (1, 100, 5050));
         assert!((summary.mean() - 50.5).abs() < 1e-9);
         assert_eq!((summary.quantile(0.5), summary.quantile(0.99)), (50, 99));
+    }
+
+    #[test]
+    fn bytes_are_counted_by_the_first_name_of_a_path() {
+        let mut here = Namespaces::default();
+        here.record("/a", 5);
+        here.record("/a/b", 0);
+        here.record("/", 100);
+        let mut there = Namespaces::default();
+        there.record("/a/c", 20);
+        there.record("/b", 1);
+        here.merge(&there);
+        let a = Extent { count: 3, sum: 35, min: 4, max: 24 };
+        let b = Extent { count: 1, sum: 3, min: 3, max: 3 };
+        assert_eq!(here.sorted(), [("a", &a), ("b", &b)]);
+        here.reset();
+        assert_eq!(here.sorted(), [("a", &Extent::default()), ("b", &Extent::default())]);
+    }
+
+    #[test]
+    fn names_of_strangers_have_a_bound() {
+        let mut namespaces = Namespaces::default();
+        for number in 0..NAMESPACES_MAX + 10 {
+            namespaces.record(&format!("/{number}"), 0);
+        }
+        assert_eq!(namespaces.sorted().len(), NAMESPACES_MAX);
     }
 
     #[test]

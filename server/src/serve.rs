@@ -142,11 +142,15 @@ pub(crate) fn serve(config: Config) -> Result<(), ServeError> {
     let is_open = Arc::new(AtomicBool::new(false));
     watch_signals(events_sender.clone(), is_open.clone())?;
     let (sockets, addresses) = bind(&config, plan.shards().len())?;
+    let opening = Instant::now();
     let opened = crate::disk::open::open::<StateLoader>(&DiskConfig::new(&config))?;
+    let opened_in = opening.elapsed();
     is_open.store(true, Ordering::Release);
     // After recovery, which takes all the CPUs there are.
     plan.settle_beside(&allowance);
-    let running = Running::start(config, &plan, clock, opened, sockets, &addresses, events_sender)?;
+    let client_port = addresses.first().map_or(config.client_port, SocketAddr::port);
+    let words = WordSettings::new(config, client_port, opened_in);
+    let running = Running::start(words, &plan, clock, opened, sockets, events_sender)?;
     let mut shards_serving = 0;
     while let Received::Message(event) = events.recv_blocking(None) {
         match event {
@@ -312,14 +316,14 @@ struct Running {
 
 impl Running {
     fn start(
-        config: Config,
+        words: WordSettings,
         plan: &CorePlan,
         clock: Clock,
         opened: Opened<State>,
         sockets: Vec<Vec<Bound>>,
-        addresses: &[SocketAddr],
         events: Sender<Event>,
     ) -> Result<Self, ServeError> {
+        let config = &words.config;
         let (shard_senders, inboxes): (Vec<_>, Vec<_>) =
             plan.shards().iter().map(|_| mailbox(SHARD_MAILBOX, "shard")).unzip();
         let (replica, replica_inbox) = mailbox(REPLICA_MAILBOX, "replica");
@@ -329,7 +333,7 @@ impl Running {
             replica: replica.clone(),
             archivist: archivist_sender.clone(),
         };
-        let settings = Arc::new(shard_settings(&config, plan.shards().len()));
+        let settings = Arc::new(shard_settings(config, plan.shards().len()));
         let state = opened.snapshot.map(|(_, state)| state).unwrap_or_default();
         let sessions = state.sessions().map(|(id, session)| (id, session.timeout_ms)).collect();
         // One for the archivist and one per shard; the last of them is the one that was loaded.
@@ -338,7 +342,7 @@ impl Running {
         let serves_from = opened.recovered.last().slot.next();
         let own = Voter { id: config.replica_id, incarnation: opened.incarnation };
         let replica_parts = ReplicaParts {
-            settings: ReplicaSettings::standalone(&config, own),
+            settings: ReplicaSettings::standalone(config, own),
             links: ReplicaLinks { shards: shard_senders, archivist: archivist_sender },
             clock,
             recovered: opened.recovered,
@@ -347,7 +351,7 @@ impl Running {
             inbox: replica_inbox,
         };
         let archivist_start = ArchivistStart {
-            settings: ArchivistSettings::new(&config),
+            settings: ArchivistSettings::new(config),
             clock,
             state: states.next().expect("one more than shards"),
             wants_snapshot_from: (opened.segment_count > SEGMENTS_WITHOUT_SNAPSHOT)
@@ -362,8 +366,7 @@ impl Running {
             connections: ConnectionThrottle::new(config.connection_throttle, clock.uptime_ms()),
             large_requests: LargeRequests::new(config.large_requests),
         };
-        let client_port = addresses.first().map_or(config.client_port, SocketAddr::port);
-        let words = Arc::new(WordSettings { config, client_port });
+        let words = Arc::new(words);
         let shard_count = u16::try_from(plan.shards().len()).expect("fewer than 65536 cores");
         let newest_shown = Arc::new(AtomicU64::new(0));
         let parts = inboxes.into_iter().zip(sockets).zip(states);

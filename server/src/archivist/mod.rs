@@ -18,7 +18,7 @@ use std::{
 use ringkeeper_engine::{
     ids::{Instant, Slot},
     state::{
-        Changes, State,
+        ChangeKind, Changes, State,
         command::{Committed, Op},
     },
 };
@@ -33,6 +33,7 @@ use crate::{
     disk::snapshot_writer::SnapshotDirectory,
     mailbox::{Received, Receiver, Sender},
     messages::{ArchivistAnswer, ArchivistQuestion, ToArchivist, ToReplica},
+    metrics::Namespaces,
 };
 
 /// Batches that may wait for a snapshot to be finished. Beyond, they wait in the mailbox, then in
@@ -91,6 +92,8 @@ struct Archivist {
     changes: Changes,
     /// Committed and not applied, because a snapshot is being written.
     waiting: VecDeque<Arc<Committed>>,
+    /// Bytes written by namespace. Counted here, because nobody waits for this thread.
+    writes: Namespaces,
     snapshots: Snapshots,
     /// The snapshot that is being written.
     snapshot: Option<Box<Snapshot>>,
@@ -112,6 +115,7 @@ pub(crate) fn start(
         state: start.state,
         changes: Changes::default(),
         waiting: VecDeque::new(),
+        writes: Namespaces::default(),
         snapshots: Snapshots::new(
             start.clock,
             start.settings.snap_count,
@@ -170,6 +174,7 @@ impl Archivist {
             self.changes.clear();
             // Whoever asked is answered by its own shard; here only the State counts.
             drop(self.state.apply(zxid, command, &mut self.changes));
+            count_writes(&mut self.writes, &self.state, &self.changes);
             if let Op::DeleteContainer { .. } = command.op {
                 self.reaper.note_applied();
             }
@@ -225,7 +230,7 @@ impl Archivist {
         if self.outgoing.is_empty() { wait } else { wait.min(RETRY_AFTER) }
     }
 
-    fn answer(&self, question: ArchivistQuestion) -> ArchivistAnswer {
+    fn answer(&mut self, question: ArchivistQuestion) -> ArchivistAnswer {
         match question {
             ArchivistQuestion::Ephemerals => {
                 let of_session = |(id, session): (_, &ringkeeper_engine::state::Session)| {
@@ -241,6 +246,27 @@ impl Archivist {
             ArchivistQuestion::LastSnapshot => {
                 ArchivistAnswer::LastSnapshot(self.snapshots.last().cloned())
             }
+            ArchivistQuestion::Writes => ArchivistAnswer::Writes(Box::new(self.writes.clone())),
+            ArchivistQuestion::ResetStats => {
+                self.writes.reset();
+                ArchivistAnswer::Done
+            }
         }
+    }
+}
+
+/// Counts what a command wrote, as Apache does: path and data of what is new, the path of what
+/// went.
+fn count_writes(writes: &mut Namespaces, state: &State, changes: &Changes) {
+    for change in &changes.znodes {
+        let data_bytes = match change.kind {
+            ChangeKind::Created | ChangeKind::DataChanged => {
+                let stat = state.stat_of(&change.path);
+                stat.map_or(0, |stat| usize::try_from(stat.data_length).unwrap_or(0))
+            }
+            ChangeKind::Deleted => 0,
+            ChangeKind::ChildrenChanged => continue,
+        };
+        writes.record(&change.path, data_bytes);
     }
 }

@@ -99,15 +99,15 @@ impl ShardCore {
         let mut event = mem::take(&mut self.event);
         for change in &changes.znodes {
             self.watches.fire(change, &mut watchers);
+            if watchers.is_empty() {
+                continue;
+            }
             let count = watchers.len() as u64;
             match change.kind {
                 ChangeKind::Created => self.stats.created_watches.record(count),
                 ChangeKind::Deleted => self.stats.deleted_watches.record(count),
                 ChangeKind::DataChanged => self.stats.changed_watches.record(count),
                 ChangeKind::ChildrenChanged => self.stats.children_watches.record(count),
-            }
-            if watchers.is_empty() {
-                continue;
             }
             // Made once, whoever many are told.
             event.clear();
@@ -145,6 +145,9 @@ impl ShardCore {
         self.outstanding -= 1;
         match &kind {
             ExpectedKind::Write(shape) => {
+                if outcome.is_err() {
+                    client.counts.refused();
+                }
                 let reply = shape.reply(outcome);
                 self.answer(id, xid, zxid, reply.as_ref().map_err(|code| *code));
             }

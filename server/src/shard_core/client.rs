@@ -212,7 +212,7 @@ pub(super) struct ClientCounts {
     pub(super) received: u64,
     pub(super) sent: u64,
     pub(super) last_operation: &'static str,
-    pub(super) last_cxid: Xid,
+    pub(super) last_cxid: Option<Xid>,
     pub(super) last_zxid: Zxid,
     pub(super) last_reply: Instant,
     pub(super) last_latency_us: u64,
@@ -222,14 +222,25 @@ pub(super) struct ClientCounts {
     pub(super) latencies: u64,
 }
 
-impl Default for ClientCounts {
-    fn default() -> Self {
+impl ClientCounts {
+    /// Of a new connection: as Apache shows one before its first request.
+    pub(super) fn new() -> Self {
+        Self {
+            last_operation: "null",
+            last_cxid: Some(Xid(0)),
+            last_zxid: Zxid::NONE,
+            ..Self::reset()
+        }
+    }
+
+    /// After `crst`.
+    pub(super) fn reset() -> Self {
         Self {
             received: 0,
             sent: 0,
             last_operation: "NA",
-            last_cxid: Xid(0),
-            last_zxid: Zxid::NONE,
+            last_cxid: None,
+            last_zxid: Zxid(-1),
             last_reply: Instant(0),
             last_latency_us: 0,
             min_latency_us: 0,
@@ -238,21 +249,39 @@ impl Default for ClientCounts {
             latencies: 0,
         }
     }
-}
 
-impl ClientCounts {
-    /// Counts a request.
+    /// Counts a request. Pings and what has an xid of its own are not what an operator asks for
+    /// who wants to know a client's last request.
     pub(super) fn request(&mut self, xid: Xid, opcode: i32) {
         self.received += 1;
-        if let Some(name) = OpCode::from_number(opcode).and_then(OpCode::short_name) {
-            self.last_operation = name;
+        match OpCode::from_number(opcode) {
+            // Answered beside the others, and not noted.
+            Some(OpCode::Auth | OpCode::Sasl) => return,
+            known => {
+                if let Some(name) = known.and_then(OpCode::short_name) {
+                    self.last_operation = name;
+                }
+            }
         }
-        self.last_cxid = xid;
+        if xid.0 >= 0 {
+            self.last_cxid = Some(xid);
+        }
     }
 
-    /// Counts a reply.
+    /// A write was refused: Apache knows no operation by then.
+    pub(super) fn refused(&mut self) {
+        self.last_operation = "NA";
+    }
+
+    /// Notes that its session was created.
+    pub(super) fn session_created(&mut self, zxid: Zxid, now: Instant) {
+        self.last_operation = "SESS";
+        self.last_cxid = Some(Xid(0));
+        self.reply(zxid, now);
+    }
+
+    /// Notes the reply to a request.
     pub(super) fn reply(&mut self, zxid: Zxid, now: Instant) {
-        self.sent += 1;
         self.last_zxid = zxid;
         self.last_reply = now;
     }
@@ -292,7 +321,7 @@ impl Client {
             is_touched: false,
             opened,
             established_ms,
-            counts: ClientCounts::default(),
+            counts: ClientCounts::new(),
         })
     }
 
@@ -339,7 +368,7 @@ impl Client {
             last_operation: counts.last_operation,
             established_ms: self.established_ms,
             timeout_ms: self.timeout_ms,
-            last_cxid: counts.last_cxid.0,
+            last_cxid: counts.last_cxid.map(|xid| xid.0),
             last_zxid: counts.last_zxid.0,
             last_response_ms: counts.last_reply.0 / 1_000_000,
             last_latency_ms: counts.last_latency_us / 1000,

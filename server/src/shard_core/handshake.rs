@@ -1,7 +1,7 @@
 //! The handshake: a connection asks for a session, and the log decides.
 
 use ringkeeper_engine::{
-    ids::{Instant, Owner, SessionId, Xid, Zxid},
+    ids::{Owner, SessionId, Xid, Zxid},
     limits::PASSWORD_BYTES,
     protocol::{
         connect::{ConnectRequest, ConnectResponse},
@@ -19,6 +19,7 @@ use super::{
     ShardCore,
     client::{Client, ClientId, Handshake, Phase},
     poll::Progress,
+    requests::Kind,
 };
 use crate::client::{
     accept::Ticket,
@@ -66,7 +67,6 @@ impl ShardCore {
         let last_zxid = self.last_zxid();
         let Some(client) = self.clients.get_mut(id) else { return Progress::Over };
         client.counts.received += 1;
-        client.counts.last_operation = "SESS";
         if request.last_zxid_seen > last_zxid {
             // It has seen what this server has not: it must find one that has.
             tracing::info!(
@@ -85,6 +85,7 @@ impl ShardCore {
             let op = Op::CreateSession { timeout_ms, password };
             self.ask_for_session(id, &request, session, password, op)
         } else {
+            self.stats.connection_revalidations += 1;
             let Some(password) = request.password.and_then(|shown| shown.try_into().ok()) else {
                 // No session has a password of another length.
                 self.deny_session(id, request.read_only.is_some());
@@ -141,9 +142,13 @@ impl ShardCore {
             password: handshake.password,
             read_only: handshake.has_read_only.then_some(false),
         };
-        self.respond(id, &response, zxid, handshake.received);
-        if let Some(client) = self.clients.get_mut(id) {
-            client.resume();
+        self.respond(id, &response);
+        let Some(client) = self.clients.get_mut(id) else { return };
+        client.resume();
+        // To create a session counts as a client's first request; to attach one is none.
+        if matches!(outcome, Ok(Outcome::SessionCreated { .. })) {
+            client.counts.session_created(zxid, self.now);
+            self.note_latency(id, handshake.received, 1, Kind::Update);
         }
     }
 
@@ -155,7 +160,7 @@ impl ShardCore {
             password: [0; PASSWORD_BYTES],
             read_only: has_read_only.then_some(false),
         };
-        self.respond(id, &response, self.last_zxid(), self.now);
+        self.respond(id, &response);
         if let Some(client) = self.clients.get_mut(id) {
             self.owners.remove(&client.owner());
             client.command.session = SessionId(0);
@@ -163,13 +168,12 @@ impl ShardCore {
         }
     }
 
-    fn respond(&mut self, id: ClientId, response: &ConnectResponse, zxid: Zxid, received: Instant) {
+    fn respond(&mut self, id: ClientId, response: &ConnectResponse) {
         let Some(client) = self.clients.get_mut(id) else { return };
         response.encode(client.connection.output(&mut self.pool));
-        client.counts.reply(zxid, self.now);
+        client.counts.sent += 1;
         self.stats.packets_sent += 1;
         self.mark_dirty(id);
-        self.note_latency(id, received, 1, super::requests::Kind::Update);
     }
 
     fn next_session(&mut self) -> SessionId {

@@ -85,7 +85,10 @@ impl ShardCore {
             let Some(client) = self.clients.get_mut(id) else { return Poll::Ready(Turn::Over) };
             let count = match client.connection.poll_read(context, scratch) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(0)) => return Poll::Ready(Turn::Over),
+                Poll::Ready(Ok(0)) => {
+                    self.stats.connection_drops += 1;
+                    return Poll::Ready(Turn::Over);
+                }
                 Poll::Ready(Ok(count)) => count,
                 Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Poll::Ready(Err(error)) => {

@@ -7,19 +7,25 @@ use ringkeeper_engine::{
     protocol::{
         error_code::ErrorCode,
         records::Id,
-        reply::{self, ClientInfo, Reply, WatchEvent, encode_event},
+        reply::{self, ClientInfo, MultiResult, Reply, WatchEvent, encode_event},
         request::{Read, SetWatches},
     },
     state::{Reader, auth::user_name},
     watch::{WatchKind, WatcherType, Watches},
 };
 
-use super::{ShardCore, apply::event_of, client::ClientId, watcher};
-use crate::client::connection::{Ending, OUTPUT_BYTES_MAX};
+use super::{ShardCore, apply::event_of, client::ClientId, requests::frame_payload_bytes, watcher};
+use crate::{
+    client::connection::{Ending, OUTPUT_BYTES_MAX},
+    metrics::Namespaces,
+};
 
 /// Under which path watches on null are kept: nothing fires them, but they are there when asked for
 /// (seen on Apache ZooKeeper 3.9.5). No znode can have this path.
 const NULL_PATH: &str = "\0";
+
+/// A Stat on the wire.
+const STAT_BYTES: usize = 68;
 
 impl ShardCore {
     /// Answers a read and leaves its watch, both of the same State.
@@ -34,12 +40,17 @@ impl ShardCore {
         if let Some((path, kind)) = watch_of(read, result.as_ref().err().copied()) {
             self.watches.add(watcher(id), path, kind);
         }
+        if let Ok(reply) = &result {
+            count_read(&mut self.stats.reads, read, reply);
+        }
         let zxid = self.state.last_zxid();
         let out = client.connection.output(&mut self.pool);
         let before = out.len();
         reply::encode(out, xid, zxid, result.as_ref().map_err(|code| *code));
-        let bytes = (out.len() - before) as u64;
+        let bytes = frame_payload_bytes(out.len() - before);
+        client.counts.sent += 1;
         client.counts.reply(zxid, self.now);
+        self.stats.response_bytes += bytes;
         self.stats.reply(bytes);
         self.mark_dirty(id);
     }
@@ -123,7 +134,7 @@ impl ShardCore {
             return;
         }
         client.connection.output(&mut self.pool).extend_from_slice(event);
-        self.stats.watch_bytes += event.len() as u64;
+        self.stats.watch_bytes += frame_payload_bytes(event.len());
         self.stats.packets_sent += 1;
         client.counts.sent += 1;
         self.mark_dirty(id);
@@ -144,6 +155,41 @@ fn watch_of<'a>(read: &'a Read<'_>, error: Option<ErrorCode>) -> Option<(&'a str
         ) => Some((path, WatchKind::Child)),
         _ => None,
     }
+}
+
+/// Counts what was read below each child of the root, as Apache does: path, content and Stat.
+fn count_read(namespaces: &mut Namespaces, read: &Read<'_>, reply: &Reply<'_>) {
+    let mut count = |path: &str, bytes: usize| namespaces.record(path, bytes + STAT_BYTES);
+    match (read, reply) {
+        (Read::Exists { path, .. }, _) => count(path, 0),
+        (Read::GetData { path, .. }, Reply::Data { data, .. }) => count(path, data_bytes(*data)),
+        (Read::GetChildren { path, .. }, Reply::Children { names })
+        | (Read::GetChildren2 { path, .. }, Reply::Children2 { names, .. }) => {
+            count(path, names_bytes(names));
+        }
+        (Read::MultiRead(reads), Reply::Multi(results)) => {
+            for part in reads.iter().zip(results) {
+                match part {
+                    (Read::GetData { path, .. }, MultiResult::Data { data, .. }) => {
+                        count(path, data_bytes(*data));
+                    }
+                    (Read::GetChildren { path, .. }, MultiResult::Children { names }) => {
+                        count(path, names_bytes(names));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn data_bytes(data: Option<&[u8]>) -> usize {
+    data.map_or(0, <[u8]>::len)
+}
+
+fn names_bytes(names: &[&str]) -> usize {
+    names.iter().map(|name| name.len()).sum()
 }
 
 fn info(id: &Id) -> ClientInfo<'_> {

@@ -32,7 +32,7 @@ impl ShardCore {
             }
             ShardQuestion::ResetConnectionStats => {
                 for client in self.clients.iter_mut() {
-                    client.counts = ClientCounts::default();
+                    client.counts = ClientCounts::reset();
                 }
                 ShardAnswer::Done
             }

@@ -160,7 +160,10 @@ impl ShardCore {
             Ok(Request::RemoveWatches { path, watcher_type }) => {
                 self.remove_watches(id, xid, path.as_deref(), watcher_type);
             }
-            Ok(Request::Ping) => self.answer(id, PING_XID, zxid, Ok(&Reply::Empty)),
+            Ok(Request::Ping) => {
+                self.reply(id, PING_XID, zxid, Ok(&Reply::Empty));
+                self.note_reply(id, zxid);
+            }
             Ok(Request::WhoAmI) => self.who_am_i(id, xid),
             Err(RequestError::Malformed(error)) => {
                 tracing::debug!(%error, opcode = header.opcode, "request refused");
@@ -276,12 +279,12 @@ impl ShardCore {
         let ids = &mut client.command.auth;
         match authenticate(&self.settings.auth, scheme, auth, ids) {
             Ok(()) => {
-                self.answer(id, xid, Zxid::NONE, Ok(&Reply::Empty));
+                self.reply(id, xid, Zxid::NONE, Ok(&Reply::Empty));
                 Progress::Taken
             }
             Err(AuthError::Refused) => {
                 self.stats.auth_failures += 1;
-                self.answer(id, xid, Zxid::NONE, Err(ErrorCode::AuthFailed));
+                self.reply(id, xid, Zxid::NONE, Err(ErrorCode::AuthFailed));
                 self.end(id, Ending::AfterOutput)
             }
             Err(AuthError::OtherEnsemble) => {
@@ -296,7 +299,7 @@ impl ShardCore {
         if token.is_none() {
             return self.end(id, Ending::Now);
         }
-        self.answer(id, xid, Zxid::NONE, Ok(&Reply::Sasl { token: None }));
+        self.reply(id, xid, Zxid::NONE, Ok(&Reply::Sasl { token: None }));
         Progress::Taken
     }
 
@@ -316,7 +319,7 @@ impl ShardCore {
         Progress::Over
     }
 
-    /// Appends a reply to a client's output.
+    /// Answers a request: a reply that counts as one.
     pub(super) fn answer(
         &mut self,
         id: ClientId,
@@ -324,14 +327,33 @@ impl ShardCore {
         zxid: Zxid,
         reply: Result<&Reply<'_>, ErrorCode>,
     ) {
-        let Some(client) = self.clients.get_mut(id) else { return };
+        self.stats.response_bytes += self.reply(id, xid, zxid, reply);
+        self.note_reply(id, zxid);
+    }
+
+    /// Appends a reply to a client's output. Returns its bytes.
+    pub(super) fn reply(
+        &mut self,
+        id: ClientId,
+        xid: Xid,
+        zxid: Zxid,
+        reply: Result<&Reply<'_>, ErrorCode>,
+    ) -> u64 {
+        let Some(client) = self.clients.get_mut(id) else { return 0 };
         let out = client.connection.output(&mut self.pool);
         let before = out.len();
         reply::encode(out, xid, zxid, reply);
-        let bytes = (out.len() - before) as u64;
-        client.counts.reply(zxid, self.now);
+        let bytes = frame_payload_bytes(out.len() - before);
+        client.counts.sent += 1;
         self.stats.reply(bytes);
         self.mark_dirty(id);
+        bytes
+    }
+
+    fn note_reply(&mut self, id: ClientId, zxid: Zxid) {
+        if let Some(client) = self.clients.get_mut(id) {
+            client.counts.reply(zxid, self.now);
+        }
     }
 
     /// Counts how long `count` requests that came at `received` took.
@@ -355,6 +377,11 @@ impl ShardCore {
 
 /// Bytes of what a request starts with: xid and opcode.
 const HEADER_BYTES: usize = 8;
+
+/// Bytes of a frame as metrics count them: Apache leaves its length out.
+pub(super) fn frame_payload_bytes(frame_bytes: usize) -> u64 {
+    frame_bytes.saturating_sub(size_of::<u32>()) as u64
+}
 
 /// What a latency is counted as.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -241,6 +241,9 @@ impl Shard {
     }
 }
 
+/// A text longer than this counts as several packets.
+const WORD_PIECE_BYTES: usize = 8192;
+
 impl ShardCore {
     fn has_handover(&self) -> bool {
         !self.commands.is_empty()
@@ -320,8 +323,10 @@ impl ShardCore {
         self.now = self.clock.now();
         let Some(client) = self.clients.get_mut(id) else { return };
         client.connection.output(&mut self.pool).extend_from_slice(text);
-        client.counts.sent += 1;
-        self.stats.packets_sent += 1;
+        // As Apache, which sends long texts in pieces of so many bytes.
+        let pieces = text.len().div_ceil(WORD_PIECE_BYTES) as u64;
+        client.counts.sent += pieces;
+        self.stats.packets_sent += pieces;
         client.end(Ending::AfterOutput);
         self.mark_dirty(id);
     }

@@ -147,6 +147,7 @@ impl ShardCore {
         if let Some(client) = self.clients.get_mut(held.client) {
             client.held -= 1;
         }
+        self.stats.throttled_ms.record(held.waited_ms(self.now));
         let wait_max_ms = self.settings.throttle.wait_max_ms;
         if wait_max_ms == 0 || held.waited_ms(self.now) <= wait_max_ms {
             self.dispatch_held(held);

@@ -3,7 +3,11 @@
 //! A word is answered by the shard whose connection it came on. What only others know is asked of
 //! them, all at the same time; who does not answer in time is left out of the text.
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    sync::atomic::{AtomicI64, Ordering},
+    time::Duration,
+};
 
 use futures_lite::future;
 use glommio::timer;
@@ -18,19 +22,35 @@ use crate::{
         ArchivistAnswer, ArchivistQuestion, ReplicaAnswer, ReplicaQuestion, ShardAnswer,
         ShardQuestion, ToArchivist, ToReplica, ToShard,
     },
-    metrics::{ConnectionReport, ReplicaStats, ShardStats, WatchReport},
+    metrics::{ConnectionReport, Namespaces, ReplicaStats, ShardStats, Summary, WatchReport},
 };
 
 /// How long others may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What the words show of the configuration.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct WordSettings {
     /// All of it: `conf` prints much of it, and the whitelist is in it.
     pub(crate) config: Config,
     /// The port that clients connect to, also where the system chose it.
-    pub(crate) client_port: u16,
+    client_port: u16,
+    /// How long it took to read the data directory.
+    opened_in_ms: u64,
+    /// What `stmk` set and `gtmk` shows. It has no effect: traces are chosen otherwise here.
+    trace_mask: AtomicI64,
+}
+
+impl WordSettings {
+    /// With the trace mask that Apache starts with.
+    pub(crate) fn new(config: Config, client_port: u16, opened_in: Duration) -> Self {
+        Self {
+            config,
+            client_port,
+            opened_in_ms: u64::try_from(opened_in.as_millis()).unwrap_or(u64::MAX),
+            trace_mask: AtomicI64::new(four_letter::TRACE_MASK),
+        }
+    }
 }
 
 impl Shard {
@@ -44,8 +64,12 @@ impl Shard {
         match word {
             Word::Ruok => out.push_str("imok"),
             Word::Isro => out.push_str("rw"),
-            Word::Gtmk => out.push_str(four_letter::TRACE_MASK),
-            Word::Stmk => out.push_str(&mask.unwrap_or_default().to_string()),
+            Word::Gtmk => out.push_str(&self.words.trace_mask.load(Ordering::Relaxed).to_string()),
+            Word::Stmk => {
+                let mask = mask.unwrap_or_default();
+                self.words.trace_mask.store(mask, Ordering::Relaxed);
+                out.push_str(&mask.to_string());
+            }
             Word::Envi => four_letter::environment(&mut out),
             Word::Srvr => {
                 four_letter::status(&mut out, &self.overview(), &self.stats().await, None);
@@ -63,6 +87,7 @@ impl Shard {
             Word::Srst => {
                 self.ask_shards(ShardQuestion::ResetStats).await;
                 self.ask_replica(ReplicaQuestion::ResetStats).await;
+                self.ask_archivist(ArchivistQuestion::ResetStats).await;
                 out.push_str("Server stats reset.\n");
             }
             Word::Conf => {
@@ -93,6 +118,12 @@ impl Shard {
     async fn monitor(&self) -> Monitor {
         let shards = self.stats().await;
         let replica = self.replica_stats().await;
+        let writes = match self.ask_archivist(ArchivistQuestion::Writes).await {
+            Some(ArchivistAnswer::Writes(writes)) => *writes,
+            _ => Namespaces::default(),
+        };
+        let mut opened_in_ms = Summary::new(86_400_000);
+        opened_in_ms.record(self.words.opened_in_ms);
         let last_snapshot = match self.ask_archivist(ArchivistQuestion::LastSnapshot).await {
             Some(ArchivistAnswer::LastSnapshot(snapshot)) => snapshot,
             _ => None,
@@ -103,7 +134,9 @@ impl Shard {
         Monitor {
             overview,
             shards,
-            replica,
+            replica: replica.unwrap_or_default(),
+            writes,
+            opened_in_ms,
             now: crate::clock::wall(),
             last_snapshot,
             ephemerals: state.ephemerals_count(),
@@ -116,16 +149,22 @@ impl Shard {
     }
 
     async fn dump(&self) -> Dump {
-        let expiries = match self.ask_replica(ReplicaQuestion::Expiries).await {
+        let mut expiries = match self.ask_replica(ReplicaQuestion::Expiries).await {
             Some(ReplicaAnswer::Expiries(expiries)) => expiries,
             _ => Vec::new(),
         };
+        // The replica core hears of closed sessions a moment after whoever closed them does.
+        for (_, sessions) in &mut expiries {
+            sessions.retain(|session| self.core.borrow().state().session(*session).is_some());
+        }
+        expiries.retain(|(_, sessions)| !sessions.is_empty());
         let ephemerals = match self.ask_archivist(ArchivistQuestion::Ephemerals).await {
             Some(ArchivistAnswer::Ephemerals(ephemerals)) => ephemerals,
             _ => Vec::new(),
         };
         let connections = self.connections().await;
-        Dump { now_ms: crate::clock::wall().0, expiries, ephemerals, connections }
+        let bucket_ms = i64::try_from(self.words.config.sessionless_timeout_ms).unwrap_or(i64::MAX);
+        Dump { now_ms: crate::clock::wall().0, bucket_ms, expiries, ephemerals, connections }
     }
 
     async fn directories(&self) -> Directories {

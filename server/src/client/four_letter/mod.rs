@@ -2,6 +2,7 @@
 //! Apache 3.9.5 gives them, because programs read them.
 
 mod monitor;
+mod names;
 mod setup;
 mod status;
 mod text;
@@ -17,8 +18,9 @@ pub(crate) use status::{
     watches_by_session,
 };
 
-/// What `gtmk` shows. Traces are chosen otherwise here; the number is Apache's default.
-pub(crate) const TRACE_MASK: &str = "306";
+/// What `gtmk` shows until `stmk` sets another. Traces are chosen otherwise here; the number is
+/// Apache's default.
+pub(crate) const TRACE_MASK: i64 = 306;
 
 /// To a word that is not on the whitelist.
 pub(crate) fn refuse(out: &mut String, word: Word) {

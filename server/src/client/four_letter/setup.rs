@@ -42,18 +42,24 @@ pub(crate) fn directories(out: &mut String, sizes: &Directories) {
     line(out, format_args!("logdir_size: {}", sizes.log_bytes));
 }
 
-/// `envi`. What is only Java's is left out.
+/// `envi`. What only Java has is not available, in the word that Java itself has for it.
 pub(crate) fn environment(out: &mut String) {
     let system = rustix::system::uname();
     line(out, format_args!("Environment:"));
     line(out, format_args!("zookeeper.version={VERSION}"));
     line(out, format_args!("host.name={}", system.nodename().to_string_lossy()));
+    for name in ["version", "vendor", "home", "class.path", "library.path"] {
+        line(out, format_args!("java.{name}={NOT_AVAILABLE}"));
+    }
+    line(out, format_args!("java.io.tmpdir={}", env::temp_dir().display()));
+    line(out, format_args!("java.compiler={NOT_AVAILABLE}"));
     line(out, format_args!("os.name={}", system.sysname().to_string_lossy()));
     let machine = system.machine().to_string_lossy();
     line(out, format_args!("os.arch={}", if machine == "x86_64" { "amd64" } else { &*machine }));
     line(out, format_args!("os.version={}", system.release().to_string_lossy()));
-    line(out, format_args!("user.name={}", variable("USER")));
-    line(out, format_args!("user.home={}", variable("HOME")));
+    let user = user();
+    line(out, format_args!("user.name={}", user.name));
+    line(out, format_args!("user.home={}", user.home));
     let directory = env::current_dir().unwrap_or_default();
     line(out, format_args!("user.dir={}", directory.display()));
     let memory = rustix::system::sysinfo();
@@ -64,8 +70,27 @@ pub(crate) fn environment(out: &mut String) {
     line(out, format_args!("os.memory.total={}MB", mib(memory.totalram)));
 }
 
-fn variable(name: &str) -> String {
-    env::var(name).unwrap_or_else(|_| "<NA>".to_owned())
+/// Java's word for a property that it does not have.
+const NOT_AVAILABLE: &str = "<NA>";
+
+struct User {
+    name: String,
+    home: String,
+}
+
+/// Who this process runs as: services have no `USER` and no `HOME` in their environment.
+fn user() -> User {
+    let id = rustix::process::getuid().as_raw().to_string();
+    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let found = users.lines().find_map(|entry| {
+        let mut fields = entry.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == id).then(|| User {
+            name: name.to_owned(),
+            home: fields.nth(2).unwrap_or(NOT_AVAILABLE).to_owned(),
+        })
+    });
+    found.unwrap_or_else(|| User { name: NOT_AVAILABLE.into(), home: NOT_AVAILABLE.into() })
 }
 
 /// Descriptors that this process has open.

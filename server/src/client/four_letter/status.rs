@@ -68,13 +68,20 @@ pub(crate) fn connections(out: &mut String, connections: &[ConnectionReport]) {
             push(
                 out,
                 format_args!(
-                    ",sid={},lop={},est={},to={},lcxid={:#x},lzxid={:#x},lresp={},llat={},\
-                     minlat={},avglat={},maxlat={}",
+                    ",sid={},lop={},est={},to={}",
                     session.session,
                     session.last_operation,
                     session.established_ms,
                     session.timeout_ms,
-                    session.last_cxid,
+                ),
+            );
+            if let Some(cxid) = session.last_cxid {
+                push(out, format_args!(",lcxid={cxid:#x}"));
+            }
+            push(
+                out,
+                format_args!(
+                    ",lzxid={:#x},lresp={},llat={},minlat={},avglat={},maxlat={}",
                     session.last_zxid,
                     session.last_response_ms,
                     session.last_latency_ms,
@@ -108,6 +115,8 @@ fn brief(out: &mut String, connection: &ConnectionReport) {
 pub(crate) struct Dump {
     /// Now, ms since 1970.
     pub(crate) now_ms: i64,
+    /// Connections that are due within as much of each other are shown together.
+    pub(crate) bucket_ms: i64,
     /// Sessions by when they expire, in ms from now, soonest first.
     pub(crate) expiries: Vec<(i64, Vec<SessionId>)>,
     /// Sessions that have ephemerals.
@@ -136,20 +145,22 @@ pub(crate) fn dump(out: &mut String, dump: &Dump) {
             line(out, format_args!("\t{}", path.as_str()));
         }
     }
-    // Apache groups connections by when it would drop them; we drop them with their session, so
-    // they are one group that is due when the longest timeout has passed.
+    // Apache groups connections by when it would drop them, were they silent from now on. We drop
+    // them with their session, and show the same groups.
     line(out, format_args!("Connections dump:"));
+    let bucket_ms = dump.bucket_ms.max(1);
     let timeout = |connection: &ConnectionReport| {
-        connection.session.as_ref().map_or(0, |session| i64::from(session.timeout_ms))
+        connection.session.as_ref().map_or(bucket_ms, |session| i64::from(session.timeout_ms))
     };
+    let due = |connection| ((dump.now_ms + timeout(connection)) / bucket_ms + 1) * bucket_ms;
     let mut groups: BTreeMap<i64, Vec<&ConnectionReport>> = BTreeMap::new();
     for connection in &dump.connections {
-        groups.entry(timeout(connection)).or_default().push(connection);
+        groups.entry(due(connection)).or_default().push(connection);
     }
     let count = dump.connections.len();
     line(out, format_args!("Connections Sets ({})/({count}):", groups.len()));
-    for (in_ms, connections) in groups {
-        let date = Date { wall_ms: dump.now_ms + in_ms };
+    for (wall_ms, connections) in groups {
+        let date = Date { wall_ms };
         line(out, format_args!("{} expire at {date}:", connections.len()));
         for connection in connections {
             let session = connection.session.as_ref().map_or(SessionId(0), |of| of.session);
@@ -200,7 +211,8 @@ pub(crate) fn watches_by_path(out: &mut String, watches: &WatchReport) {
 /// `hash`.
 pub(crate) fn digests(out: &mut String, digests: impl Iterator<Item = (Zxid, u64)>) {
     for (zxid, digest) in digests {
-        line(out, format_args!("{:x}: {digest}", zxid.0));
+        // Apache's are Java's long.
+        line(out, format_args!("{:x}: {}", zxid.0, digest.cast_signed()));
     }
 }
 
@@ -234,7 +246,7 @@ mod tests {
             last_operation: "GETC",
             established_ms: 1_795_487_141_762,
             timeout_ms: 30_000,
-            last_cxid: 5,
+            last_cxid: Some(5),
             last_zxid: 4,
             last_response_ms: 1835,
             last_latency_ms: 2,
@@ -307,6 +319,7 @@ mod tests {
     fn dump_shows_sessions_ephemerals_and_connections() {
         let dump = Dump {
             now_ms: 1_795_487_142_000,
+            bucket_ms: 10_000,
             expiries: vec![(30_000, vec![SessionId(1), SessionId(2)])],
             ephemerals: vec![(SessionId(1), paths(&["/e", "/e2"]))],
             connections: connections(),
@@ -326,9 +339,9 @@ mod tests {
                 	/e2
                 Connections dump:
                 Connections Sets (2)/(2):
-                1 expire at Tue Nov 24 02:25:42 UTC 2026:
+                1 expire at Tue Nov 24 02:26:00 UTC 2026:
                 	ip: /127.0.0.1:57348 sessionId: 0x0
-                1 expire at Tue Nov 24 02:26:12 UTC 2026:
+                1 expire at Tue Nov 24 02:26:20 UTC 2026:
                 	ip: /127.0.0.1:57318 sessionId: 0x100001bfd6b0001
             "#]],
         );
