@@ -192,6 +192,12 @@ impl Server {
         })
     }
 
+    /// Other system properties from the next start on.
+    pub fn set_defines(&mut self, defines: &[(&str, &str)]) {
+        let pair = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        self.settings.defines = defines.iter().map(pair).collect();
+    }
+
     /// Starts the process and waits until it serves.
     pub fn run(&mut self) -> Result<(), Failure> {
         // Between the look for a free port and the server's use of it, another process may take it:
