@@ -188,7 +188,11 @@ pub struct Connection {
 impl Connection {
     /// A TCP connection, nothing sent.
     pub fn dial(address: SocketAddr) -> Result<Self, Failure> {
-        let stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
+        Self::from_stream(TcpStream::connect_timeout(&address, Duration::from_secs(5))?)
+    }
+
+    /// The same on a socket that was connected in another way.
+    pub fn from_stream(stream: TcpStream) -> Result<Self, Failure> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(REPLY_WAIT))?;
         stream.set_write_timeout(Some(REPLY_WAIT))?;
