@@ -15,7 +15,7 @@ use ringkeeper_engine::{
 
 use crate::{
     mailbox::Sender,
-    metrics::{ConnectionReport, Namespaces, ReplicaStats, ShardStats, WatchReport},
+    metrics::{ConnectionReport, NamespaceReport, ReplicaStats, ShardStats, WatchReport},
 };
 
 /// Which shard, counted from 0.
@@ -185,8 +185,8 @@ pub(crate) enum ArchivistQuestion {
     DirectorySizes,
     /// The last snapshot.
     LastSnapshot,
-    /// Bytes written by namespace.
-    Writes,
+    /// What there is to say of namespaces.
+    Namespaces,
     /// Start counting anew.
     ResetStats,
 }
@@ -205,8 +205,8 @@ pub(crate) enum ArchivistAnswer {
     },
     /// To `LastSnapshot`.
     LastSnapshot(Option<SnapshotDone>),
-    /// To `Writes`.
-    Writes(Box<Namespaces>),
+    /// To `Namespaces`.
+    Namespaces(Box<NamespaceReport>),
     /// To `ResetStats`.
     Done,
 }

@@ -1,7 +1,11 @@
 //! Counters and latencies: one plain struct per core, no atomics; whoever wants them asks by
 //! mailbox and adds them up.
 
-use std::{collections::HashMap, mem, net::SocketAddr};
+use std::{
+    collections::{BTreeMap, HashMap},
+    mem,
+    net::SocketAddr,
+};
 
 use hdrhistogram::Histogram;
 use ringkeeper_engine::{ids::SessionId, shared_bytes::SharedStr};
@@ -117,6 +121,11 @@ impl Extent {
 /// counted.
 const NAMESPACES_MAX: usize = 1024;
 
+/// The namespace that a path is in; the root is in none.
+pub(crate) fn namespace(path: &str) -> Option<&str> {
+    path.split('/').nth(1).filter(|name| !name.is_empty())
+}
+
 /// Bytes that were read or written below each child of the root, which Apache calls namespaces.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Namespaces {
@@ -127,7 +136,7 @@ impl Namespaces {
     /// Counts so many bytes for the namespace of `path`, and the path's own. Allocates for a new
     /// namespace only.
     pub(crate) fn record(&mut self, path: &str, bytes: usize) {
-        let Some(name) = path.split('/').nth(1).filter(|name| !name.is_empty()) else { return };
+        let Some(name) = namespace(path) else { return };
         let bytes = (path.len() + bytes) as u64;
         if let Some(extent) = self.by_name.get_mut(name) {
             extent.record(bytes);
@@ -154,6 +163,30 @@ impl Namespaces {
         all.sort_unstable_by_key(|(name, _)| *name);
         all
     }
+}
+
+/// The quotas of a namespace, added up.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct QuotaReport {
+    /// Znodes that there may be, by the hard limits where there are some.
+    pub(crate) count_limit: i64,
+    /// Bytes that there may be, likewise.
+    pub(crate) bytes_limit: i64,
+    /// Znodes there are.
+    pub(crate) count: i64,
+    /// Bytes there are.
+    pub(crate) bytes: i64,
+}
+
+/// What the archivist knows of namespaces.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct NamespaceReport {
+    /// Bytes written.
+    pub(crate) writes: Namespaces,
+    /// Quotas of those that have some.
+    pub(crate) quotas: BTreeMap<String, QuotaReport>,
+    /// Writes that a hard quota refused.
+    pub(crate) refused: BTreeMap<String, u64>,
 }
 
 /// Latencies are counted in microseconds, up to a minute.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use ringkeeper_bench::{
     servers::four_letter,
-    tour::{Tour, eventually},
+    tour::{self, Tour, eventually},
     wire::{
         Connect, Connection, Failure,
         records::{self, Acl, code, flags, op},
@@ -226,6 +226,44 @@ pub(crate) fn mntr_namespaces(tour: &Tour) -> Result<(), Failure> {
     let found = talk.mntr()?;
     check_summary(&found, "talk_read_per_namespace", [5, 75, 86, 403]);
     check_summary(&found, "talk_write_per_namespace", [7, 7, 18, 84]);
+    Ok(())
+}
+
+pub(crate) fn mntr_quotas(tour: &Tour) -> Result<(), Failure> {
+    let server = tour.private(tour::shared_settings().line("enforceQuota", "true"))?;
+    let mut client = Connection::new_session(server.address())?;
+    for path in ["/qa", "/qb", "/qb/in", "/zookeeper/quota/qa"] {
+        client.create(path, b"", 0)?;
+    }
+    client.create("/zookeeper/quota/qb", b"", 0)?;
+    client.create("/zookeeper/quota/qb/in", b"", 0)?;
+    let hard = b"count=3,bytes=100;byteHardLimit=200;countHardLimit=2";
+    client.create("/zookeeper/quota/qa/zookeeper_limits", hard, 0)?;
+    client.create("/zookeeper/quota/qa/zookeeper_stats", b"count=1,bytes=0", 0)?;
+    client.create("/zookeeper/quota/qb/in/zookeeper_limits", b"count=5,bytes=-1", 0)?;
+    client.create("/zookeeper/quota/qb/in/zookeeper_stats", b"count=1,bytes=0", 0)?;
+    client.create("/qa/x", b"abc", 0)?;
+    let body = records::create("/qa/y", None, &Acl::open(), 0);
+    assert_eq!(client.call(op::CREATE, &body)?.err, code::QUOTA_EXCEEDED);
+    client.call(op::MULTI, &records::multi(&[(op::CREATE, body)]))?.ok()?;
+    let text = four_letter(server.address(), "mntr")?;
+    let mut lines = text.lines().skip_while(|line| !line.starts_with("zk_non_mtls_local_conn"));
+    let quotas: Vec<_> = lines.by_ref().skip(1).take(8).collect();
+    assert_eq!(
+        quotas,
+        [
+            "zk_qa_quota_bytes_limit_per_namespace\t200",
+            "zk_qb_quota_bytes_limit_per_namespace\t-1",
+            "zk_qa_quota_count_usage_per_namespace\t2",
+            "zk_qb_quota_count_usage_per_namespace\t1",
+            "zk_qa_quota_count_limit_per_namespace\t2",
+            "zk_qb_quota_count_limit_per_namespace\t5",
+            "zk_qa_quota_bytes_usage_per_namespace\t3",
+            "zk_qb_quota_bytes_usage_per_namespace\t0",
+        ]
+    );
+    let refused = lines.take_while(|line| !line.starts_with("zk_avg_"));
+    assert_eq!(refused.last(), Some("zk_qa_quota_exceeded_error_per_namespace\t2"));
     Ok(())
 }
 

@@ -42,6 +42,7 @@ fn main() -> std::process::ExitCode {
         counts::mntr_counters,
         counts::mntr_summaries,
         counts::mntr_namespaces,
+        counts::mntr_quotas,
         counts::mntr_starts_anew_with_srst,
         counts::connections_that_break_are_counted,
         counts::sessions_that_expire_are_counted,

@@ -55,8 +55,10 @@ impl Talk {
     /// The line of `cons` about one of the connections, as names and values.
     pub(crate) fn cons(&self, of: &Connection) -> Result<BTreeMap<String, String>, Failure> {
         let text = self.ask("cons")?;
-        let local = format!(" /{}[1](", of.stream().local_addr()?);
-        let line = text.lines().find_map(|line| line.strip_prefix(&local)).ok_or(text.as_str())?;
+        // In the brackets: whether it is read from, which depends on the moment.
+        let local = format!(" /{}[", of.stream().local_addr()?);
+        let line = text.lines().find(|line| line.starts_with(&local)).ok_or(text.as_str())?;
+        let (_, line) = line.split_once("](").ok_or(line)?;
         let fields =
             line.trim_end_matches(')').split(',').filter_map(|field| field.split_once('='));
         Ok(fields.map(|(key, value)| (key.to_owned(), value.to_owned())).collect())

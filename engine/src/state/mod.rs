@@ -39,7 +39,7 @@ use crate::{
 };
 use acl_table::AclTable;
 use digest::Digest;
-use quota::QuotaPrefixes;
+use quota::{QuotaLimits, QuotaPrefixes, QuotaStats, limits_path, stats_path};
 use session::Sessions;
 use tree::{PathHash, Tree};
 use undo::Undo;
@@ -231,6 +231,18 @@ impl State {
     /// first, and at which zxid.
     pub fn digests(&self) -> impl Iterator<Item = (Zxid, u64)> {
         self.digest.notes()
+    }
+
+    /// Each subtree that has limits, with them and its usage, if that is counted. Sorted by path.
+    pub fn quotas(&self) -> impl Iterator<Item = (&str, QuotaLimits, Option<QuotaStats>)> {
+        let data = |path: &str| {
+            let found = self.tree.find(path)?;
+            Some(self.tree.get(found.id).data.as_deref().unwrap_or_default())
+        };
+        self.quotas.iter().map(move |prefix| {
+            let limits = QuotaLimits::parse(data(&limits_path(prefix)).unwrap_or_default());
+            (prefix, limits, data(&stats_path(prefix)).map(QuotaStats::parse))
+        })
     }
 
     /// A znode's Stat. `""` and `/` are the root.

@@ -72,6 +72,11 @@ impl QuotaPrefixes {
         self.prefixes.remove(prefix);
     }
 
+    /// All of them, sorted.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.prefixes.iter().map(SharedStr::as_str)
+    }
+
     /// The innermost subtree with limits that `path` is in. Only that one counts.
     #[must_use]
     pub fn innermost(&self, path: &str) -> Option<&str> {

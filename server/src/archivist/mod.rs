@@ -8,7 +8,7 @@ mod reaper;
 mod snapshot;
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     io,
     sync::Arc,
     thread::{self, JoinHandle},
@@ -17,8 +17,9 @@ use std::{
 
 use ringkeeper_engine::{
     ids::{Instant, Slot},
+    protocol::error_code::ErrorCode,
     state::{
-        ChangeKind, Changes, State,
+        ChangeKind, Changes, Outcome, State,
         command::{Committed, Op},
     },
 };
@@ -33,7 +34,7 @@ use crate::{
     disk::snapshot_writer::SnapshotDirectory,
     mailbox::{Received, Receiver, Sender},
     messages::{ArchivistAnswer, ArchivistQuestion, ToArchivist, ToReplica},
-    metrics::Namespaces,
+    metrics::{NamespaceReport, Namespaces, QuotaReport, namespace},
 };
 
 /// Batches that may wait for a snapshot to be finished. Beyond, they wait in the mailbox, then in
@@ -94,6 +95,8 @@ struct Archivist {
     waiting: VecDeque<Arc<Committed>>,
     /// Bytes written by namespace. Counted here, because nobody waits for this thread.
     writes: Namespaces,
+    /// Writes that a hard quota refused, by namespace. No more than there were quotas.
+    refused: BTreeMap<String, u64>,
     snapshots: Snapshots,
     /// The snapshot that is being written.
     snapshot: Option<Box<Snapshot>>,
@@ -116,6 +119,7 @@ pub(crate) fn start(
         changes: Changes::default(),
         waiting: VecDeque::new(),
         writes: Namespaces::default(),
+        refused: BTreeMap::new(),
         snapshots: Snapshots::new(
             start.clock,
             start.settings.snap_count,
@@ -173,13 +177,34 @@ impl Archivist {
         for (zxid, command) in committed.with_zxids() {
             self.changes.clear();
             // Whoever asked is answered by its own shard; here only the State counts.
-            drop(self.state.apply(zxid, command, &mut self.changes));
+            let outcome = self.state.apply(zxid, command, &mut self.changes);
+            self.count_refused(&command.op, &outcome);
             count_writes(&mut self.writes, &self.state, &self.changes);
             if let Op::DeleteContainer { .. } = command.op {
                 self.reaper.note_applied();
             }
         }
         self.snapshots.note_applied(&committed.header);
+    }
+
+    /// Counts a write that a hard quota refused: alone, or as the part of a multi that failed.
+    fn count_refused(&mut self, op: &Op, outcome: &Result<Outcome, ErrorCode>) {
+        let refused = match (op, outcome) {
+            (op, Err(ErrorCode::QuotaExceeded)) => Some(op),
+            (
+                Op::Multi(parts),
+                Ok(Outcome::MultiFailed { failed, code: ErrorCode::QuotaExceeded, .. }),
+            ) => parts.get(*failed),
+            _ => None,
+        };
+        let path = match refused {
+            Some(Op::Create(create)) => create.path.as_str(),
+            Some(Op::SetData { path, .. }) => path.as_str(),
+            _ => return,
+        };
+        if let Some(name) = namespace(path) {
+            *self.refused.entry(name.to_owned()).or_default() += 1;
+        }
     }
 
     /// Goes on with a snapshot, or starts one that is due.
@@ -246,9 +271,16 @@ impl Archivist {
             ArchivistQuestion::LastSnapshot => {
                 ArchivistAnswer::LastSnapshot(self.snapshots.last().cloned())
             }
-            ArchivistQuestion::Writes => ArchivistAnswer::Writes(Box::new(self.writes.clone())),
+            ArchivistQuestion::Namespaces => {
+                ArchivistAnswer::Namespaces(Box::new(NamespaceReport {
+                    writes: self.writes.clone(),
+                    quotas: report_quotas(&self.state),
+                    refused: self.refused.clone(),
+                }))
+            }
             ArchivistQuestion::ResetStats => {
                 self.writes.reset();
+                self.refused.values_mut().for_each(|count| *count = 0);
                 ArchivistAnswer::Done
             }
         }
@@ -269,4 +301,21 @@ fn count_writes(writes: &mut Namespaces, state: &State, changes: &Changes) {
         };
         writes.record(&change.path, data_bytes);
     }
+}
+
+/// The quotas of each namespace. A hard limit counts where there is one.
+fn report_quotas(state: &State) -> BTreeMap<String, QuotaReport> {
+    let mut reports: BTreeMap<String, QuotaReport> = BTreeMap::new();
+    let limit = |hard: i64, soft: i64| if hard > -1 { hard } else { soft };
+    for (prefix, limits, stats) in state.quotas() {
+        let Some(name) = namespace(prefix) else { continue };
+        let report = reports.entry(name.to_owned()).or_default();
+        report.count_limit += limit(limits.count_hard, limits.count);
+        report.bytes_limit += limit(limits.bytes_hard, limits.bytes);
+        if let Some(stats) = stats {
+            report.count += stats.count();
+            report.bytes += stats.bytes();
+        }
+    }
+    reports
 }

@@ -22,7 +22,7 @@ use crate::{
         ArchivistAnswer, ArchivistQuestion, ReplicaAnswer, ReplicaQuestion, ShardAnswer,
         ShardQuestion, ToArchivist, ToReplica, ToShard,
     },
-    metrics::{ConnectionReport, Namespaces, ReplicaStats, ShardStats, Summary, WatchReport},
+    metrics::{ConnectionReport, NamespaceReport, ReplicaStats, ShardStats, Summary, WatchReport},
 };
 
 /// How long others may take to answer.
@@ -118,9 +118,9 @@ impl Shard {
     async fn monitor(&self) -> Monitor {
         let shards = self.stats().await;
         let replica = self.replica_stats().await;
-        let writes = match self.ask_archivist(ArchivistQuestion::Writes).await {
-            Some(ArchivistAnswer::Writes(writes)) => *writes,
-            _ => Namespaces::default(),
+        let namespaces = match self.ask_archivist(ArchivistQuestion::Namespaces).await {
+            Some(ArchivistAnswer::Namespaces(namespaces)) => *namespaces,
+            _ => NamespaceReport::default(),
         };
         let mut opened_in_ms = Summary::new(86_400_000);
         opened_in_ms.record(self.words.opened_in_ms);
@@ -135,7 +135,7 @@ impl Shard {
             overview,
             shards,
             replica: replica.unwrap_or_default(),
-            writes,
+            namespaces,
             opened_in_ms,
             now: crate::clock::wall(),
             last_snapshot,

@@ -3,6 +3,8 @@
 //! First the names that Apache prints, in its order (`names`); what has no meaning here is printed
 //! as Apache prints it when idle. Names that only this server has start with `zk_ringkeeper_`.
 
+use std::collections::BTreeMap;
+
 use ringkeeper_engine::ids::WallTime;
 
 use super::{
@@ -12,7 +14,7 @@ use super::{
 };
 use crate::{
     messages::SnapshotDone,
-    metrics::{Extent, Namespaces, ReplicaStats, ShardStats, Summary},
+    metrics::{Extent, NamespaceReport, QuotaReport, ReplicaStats, ShardStats, Summary},
 };
 
 /// What `mntr` shows, gathered from all cores.
@@ -24,8 +26,8 @@ pub(crate) struct Monitor {
     pub(crate) shards: ShardStats,
     /// The replica core; zeros if it did not answer.
     pub(crate) replica: Box<ReplicaStats>,
-    /// Bytes written by namespace.
-    pub(crate) writes: Namespaces,
+    /// What the archivist says of namespaces.
+    pub(crate) namespaces: NamespaceReport,
     /// How long it took to read the data directory: one value.
     pub(crate) opened_in_ms: Summary,
     /// The wall clock.
@@ -93,15 +95,45 @@ pub(super) enum Why {
 pub(crate) fn monitor(out: &mut String, monitor: &Monitor) {
     line(out, format_args!("zk_version\t{VERSION}"));
     line(out, format_args!("zk_server_state\t{}", monitor.overview.mode));
+    let NamespaceReport { writes, quotas, refused } = &monitor.namespaces;
     for (name, source) in APACHE {
         print(out, name, *source, monitor);
+        // Apache prints what it has one of per namespace behind all others of the same kind.
+        match *name {
+            LAST_GAUGE => print_quotas(out, quotas),
+            LAST_COUNTER => {
+                for (name, count) in refused {
+                    number(out, &format!("{name}_quota_exceeded_error_per_namespace"), *count);
+                }
+            }
+            _ => {}
+        }
     }
-    for (kind, namespaces) in [("read", &monitor.shards.reads), ("write", &monitor.writes)] {
+    for (kind, namespaces) in [("read", &monitor.shards.reads), ("write", writes)] {
         for (name, extent) in namespaces.sorted() {
             namespace(out, &format!("{name}_{kind}_per_namespace"), extent);
         }
     }
     our_own(out, monitor);
+}
+
+/// The last of the names that say how it is now, and the last of those that count.
+const LAST_GAUGE: &str = "non_mtls_local_conn_count";
+const LAST_COUNTER: &str = "revalidate_count";
+
+fn print_quotas(out: &mut String, quotas: &BTreeMap<String, QuotaReport>) {
+    let kinds: [(&str, fn(&QuotaReport) -> i64); 4] = [
+        ("bytes_limit", |quota| quota.bytes_limit),
+        ("count_usage", |quota| quota.count),
+        ("count_limit", |quota| quota.count_limit),
+        ("bytes_usage", |quota| quota.bytes),
+    ];
+    for (kind, value) in kinds {
+        for (name, quota) in quotas {
+            let value = value(quota);
+            line(out, format_args!("zk_{name}_quota_{kind}_per_namespace\t{value}"));
+        }
+    }
 }
 
 fn print(out: &mut String, name: &str, source: Source, monitor: &Monitor) {
@@ -203,13 +235,20 @@ fn namespace(out: &mut String, name: &str, extent: &Extent) {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use ringkeeper_engine::{batch::Base, ids::Zxid};
 
     use super::*;
 
     const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operations.md");
+    const PER_NAMESPACE: [&str; 7] = [
+        "read",
+        "write",
+        "quota_bytes_limit",
+        "quota_count_usage",
+        "quota_count_limit",
+        "quota_bytes_usage",
+        "quota_exceeded_error",
+    ];
     const BEGIN: &str = "<!-- idle metrics: from server/src/client/four_letter/names.rs -->\n";
     const END: &str = "<!-- end of idle metrics -->\n";
 
@@ -241,7 +280,7 @@ mod tests {
             overview: Overview { mode: "standalone", last_zxid: Zxid(4), znode_count: 7 },
             shards: ShardStats::default(),
             replica: Box::default(),
-            writes: Namespaces::default(),
+            namespaces: NamespaceReport::default(),
             opened_in_ms: Summary::new(2),
             now: WallTime(5000),
             last_snapshot: Some(snapshot()),
@@ -300,7 +339,7 @@ mod tests {
             (!matches!(source, Source::Idle(..))).then(|| (*name).to_owned())
         };
         found.extend(APACHE.iter().filter_map(with_value));
-        found.extend(["NAME_read_per_namespace".to_owned(), "NAME_write_per_namespace".to_owned()]);
+        found.extend(PER_NAMESPACE.map(|kind| format!("NAME_{kind}_per_namespace")));
         let mut out = String::new();
         our_own(&mut out, &idle());
         for name in out.lines().filter_map(|line| line.strip_prefix("zk_")?.split('\t').next()) {
