@@ -122,18 +122,16 @@ const LAST_GAUGE: &str = "non_mtls_local_conn_count";
 const LAST_COUNTER: &str = "revalidate_count";
 
 fn print_quotas(out: &mut String, quotas: &BTreeMap<String, QuotaReport>) {
-    let kinds: [(&str, fn(&QuotaReport) -> i64); 4] = [
-        ("bytes_limit", |quota| quota.bytes_limit),
-        ("count_usage", |quota| quota.count),
-        ("count_limit", |quota| quota.count_limit),
-        ("bytes_usage", |quota| quota.bytes),
-    ];
-    for (kind, value) in kinds {
+    let mut print = |kind: &str, value: fn(&QuotaReport) -> i64| {
         for (name, quota) in quotas {
             let value = value(quota);
             line(out, format_args!("zk_{name}_quota_{kind}_per_namespace\t{value}"));
         }
-    }
+    };
+    print("bytes_limit", |quota| quota.bytes_limit);
+    print("count_usage", |quota| quota.count);
+    print("count_limit", |quota| quota.count_limit);
+    print("bytes_usage", |quota| quota.bytes);
 }
 
 fn print(out: &mut String, name: &str, source: Source, monitor: &Monitor) {
