@@ -101,7 +101,7 @@ pub(crate) fn a_container_that_was_never_used_stays(tour: &Tour) -> Result<(), F
     client.close()?.ok()
 }
 
-const TTL_MS: u64 = 2000;
+const TTL_MS: u64 = 4000;
 const LOOK_MS: u64 = 200;
 
 /// A TTL znode, who created it and waits for its end, and when that was.
