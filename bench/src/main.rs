@@ -165,6 +165,9 @@ struct DifferArguments {
     /// Longest time for cutting one difference down.
     #[arg(long, default_value_t = 120)]
     shrink_seconds: u64,
+    /// Stops after so many differences.
+    #[arg(long, default_value_t = 5)]
+    differences_max: usize,
     /// Writes what was met, a line each, to this file.
     #[arg(long)]
     table: Option<PathBuf>,
@@ -301,6 +304,7 @@ fn differ_servers(arguments: &DifferArguments) -> Result<ExitCode, Failure> {
         seed: arguments.seed,
         profile,
         shrink: Duration::from_secs(arguments.shrink_seconds),
+        differences_max: arguments.differences_max,
     };
     let summary = differ::run(&options, say)?;
     if let Some(path) = &arguments.table {

@@ -43,11 +43,11 @@ table_of_tours() {
     function read_log(path, outcome, why, line, words) {
       while ((getline line < path) > 0) {
         ran[path] = 1
-        if (line !~ /^test [a-z0-9_:]+ \.\.\. (ok|FAILED)/) continue
+        if (line !~ /^test [a-z0-9_:]+ \.\.\. (ok|FAILED|ignored)/) continue
         split(line, words, " ")
         if (!(words[2] in known)) { known[words[2]] = 1; cases[++count] = words[2] }
-        outcome[words[2]] = words[4]
-        sub(/^test [^ ]+ \.\.\. (ok|FAILED) ?(\([0-9]+ ms\))?:? ?/, "", line)
+        outcome[words[2]] = words[4] == "ignored" ? "not run" : words[4]
+        sub(/^test [^ ]+ \.\.\. (ok|FAILED|ignored) ?(\([0-9]+ ms\))?:? ?/, "", line)
         gsub(/\t/, " ", line)
         why[words[2]] = line
       }
@@ -68,7 +68,7 @@ table_of_tours() {
         passed = r == "ok" && (a == "ok" || a == "not run")
         reason = apache_why[key] (apache_why[key] && ringkeeper_why[key] ? "; " : "") \
           ringkeeper_why[key]
-        print key, a, r, (passed ? "passed" : "failed"), (passed ? "" : reason)
+        print key, a, r, (passed ? "passed" : "failed"), (passed && a == "ok" ? "" : reason)
       }
     }
   '

@@ -50,6 +50,8 @@ pub struct Options {
     pub profile: Option<&'static Profile>,
     /// How long a difference may be cut down.
     pub shrink: Duration,
+    /// Ends after so many differences.
+    pub differences_max: usize,
 }
 
 /// What came out.
@@ -90,7 +92,9 @@ impl Summary {
 pub fn run(options: &Options, mut say: impl FnMut(&str)) -> Result<Summary, Failure> {
     let mut summary = Summary::default();
     let mut seed = options.seed;
-    while summary.coverage.operations() < options.operations {
+    while summary.coverage.operations() < options.operations
+        && summary.differences.len() < options.differences_max
+    {
         let profile = options.profile.unwrap_or_else(|| Profile::of_seed(seed));
         let before = summary.coverage.operations();
         let left = options.operations - before;

@@ -8,7 +8,7 @@ use ringkeeper_bench::{
     wire::{
         Connection, Failure,
         jute::Reader,
-        records::{self, Acl, code, op},
+        records::{self, Acl, Part, code, op},
     },
 };
 
@@ -277,6 +277,25 @@ pub(crate) fn quotas_count_and_limit(tour: &Tour) -> Result<(), Failure> {
     assert_eq!(create(&mut client, "/q/c", &Acl::open())?, 0);
     client.delete("/zookeeper/quota/q/zookeeper_limits", -1)?;
     assert_eq!(create(&mut client, "/q/d", &Acl::open())?, 0, "no limit any more");
+    client.close()?.ok()
+}
+
+pub(crate) fn quotas_are_asked_before_a_multi(tour: &Tour) -> Result<(), Failure> {
+    let server = tour.private(Settings::new().line("enforceQuota", "true"))?;
+    let mut client = Connection::new_session(server.address())?;
+    client.create("/q", b"", 0)?;
+    client.create("/zookeeper/quota/q", b"", 0)?;
+    let limits = b"count=-1,bytes=-1=;byteHardLimit=-1;countHardLimit=2";
+    client.create("/zookeeper/quota/q/zookeeper_limits", limits, 0)?;
+    client.create("/zookeeper/quota/q/zookeeper_stats", b"count=1,bytes=0", 0)?;
+    let part = |path: &str| (op::CREATE, records::create(path, None, &Acl::open(), 0));
+    let multi = records::multi(&[part("/q/a"), part("/q/b"), part("/q/c")]);
+    let reply = client.call(op::MULTI, &multi)?;
+    assert!(
+        records::multi_reply(&reply.body)?.iter().all(|part| matches!(part, Part::Created(_))),
+        "each fits what was used before"
+    );
+    assert_eq!(create(&mut client, "/q/d", &Acl::open())?, code::QUOTA_EXCEEDED);
     client.close()?.ok()
 }
 

@@ -3,6 +3,7 @@
 //! ringkeeper-bench --test wire_tour` runs the same cases against it.
 
 mod acl;
+mod differences;
 mod limits;
 mod malformed;
 mod multi;
@@ -124,5 +125,14 @@ fn main() -> std::process::ExitCode {
         throttle::requests_of_a_closed_connection_may_be_kept,
         throttle::requests_older_than_their_session_timeout_are_dropped,
         throttle::the_outstanding_limit_only_slows,
+        differences::a_negative_ttl_without_a_ttl_mode_is_refused,
+        differences::strings_come_back_as_they_were_sent,
+        differences::a_new_acl_holds_for_what_follows_at_once,
+        differences::a_container_may_have_children_at_once,
+        differences::hard_quotas_hold_for_requests_in_flight,
+        differences::wchs_counts_connections_that_watch,
+        differences::the_data_size_counts_the_use_of_quotas,
+        differences::a_wrong_password_leaves_the_owner_alone,
+        acl::quotas_are_asked_before_a_multi,
     ])
 }

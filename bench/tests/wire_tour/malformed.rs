@@ -89,9 +89,7 @@ pub(crate) fn unknown_opcodes_are_answered_and_close(tour: &Tour) -> Result<(), 
 }
 
 pub(crate) fn a_client_cannot_delete_as_the_reaper(tour: &Tour) -> Result<(), Failure> {
-    if !tour.is_ringkeeper() {
-        return Ok(());
-    }
+    tour.only_here("Apache deletes it")?;
     let (mut client, mut witness) = (tour.session()?, tour.session()?);
     witness.create("/not-yours", b"", 0)?;
     client.send(op::DELETE_CONTAINER, &records::path_only("/not-yours"))?;
