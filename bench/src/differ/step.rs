@@ -24,8 +24,8 @@ pub(super) enum Step {
     Resume { client: usize, how: Resumption, rearm: Vec<Request> },
     /// The same while the old connection is still open: the server closes that one.
     Steal { client: usize },
-    /// Closes the session and opens another one. Nothing is sent right behind the close: what Apache
-    /// makes of that depends on how its threads meet.
+    /// Closes the session and opens another one. Nothing is sent right behind the close: what
+    /// Apache makes of that depends on how its threads meet.
     Renew { client: usize },
     /// A session of its own that does these requests and then falls silent until it expires.
     Expire { requests: Vec<Request>, connected: bool },
