@@ -251,14 +251,20 @@ pub(crate) fn checks_can_be_skipped(tour: &Tour) -> Result<(), Failure> {
     client.close()?.ok()
 }
 
+/// Limits a subtree, as clients do: the server counts what is there when the stats are created.
+pub(crate) fn set_quota(client: &mut Connection, path: &str, limits: &[u8]) -> Result<(), Failure> {
+    let node = format!("/zookeeper/quota{path}");
+    client.create(&node, b"", 0)?;
+    client.create(&format!("{node}/zookeeper_limits"), limits, 0)?;
+    client.create(&format!("{node}/zookeeper_stats"), b"count=0,bytes=0", 0)?;
+    Ok(())
+}
+
 pub(crate) fn quotas_count_and_limit(tour: &Tour) -> Result<(), Failure> {
     let server = tour.private(Settings::new().line("enforceQuota", "true"))?;
     let mut client = Connection::new_session(server.address())?;
     client.create("/q", b"12345", 0)?;
-    client.create("/zookeeper/quota/q", b"", 0)?;
-    let limits = b"count=-1,bytes=-1=;byteHardLimit=20;countHardLimit=3";
-    client.create("/zookeeper/quota/q/zookeeper_limits", limits, 0)?;
-    client.create("/zookeeper/quota/q/zookeeper_stats", b"count=1,bytes=5", 0)?;
+    set_quota(&mut client, "/q", b"count=-1,bytes=-1=;byteHardLimit=20;countHardLimit=3")?;
     client.create("/q/a", b"123", 0)?;
     let used = |client: &mut Connection| -> Result<String, Failure> {
         let (data, _) = client.get("/zookeeper/quota/q/zookeeper_stats")?;
@@ -284,10 +290,7 @@ pub(crate) fn quotas_are_asked_before_a_multi(tour: &Tour) -> Result<(), Failure
     let server = tour.private(Settings::new().line("enforceQuota", "true"))?;
     let mut client = Connection::new_session(server.address())?;
     client.create("/q", b"", 0)?;
-    client.create("/zookeeper/quota/q", b"", 0)?;
-    let limits = b"count=-1,bytes=-1=;byteHardLimit=-1;countHardLimit=2";
-    client.create("/zookeeper/quota/q/zookeeper_limits", limits, 0)?;
-    client.create("/zookeeper/quota/q/zookeeper_stats", b"count=1,bytes=0", 0)?;
+    set_quota(&mut client, "/q", b"count=-1,bytes=-1=;byteHardLimit=-1;countHardLimit=2")?;
     let part = |path: &str| (op::CREATE, records::create(path, None, &Acl::open(), 0));
     let multi = records::multi(&[part("/q/a"), part("/q/b"), part("/q/c")]);
     let reply = client.call(op::MULTI, &multi)?;

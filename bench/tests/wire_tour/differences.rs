@@ -11,6 +11,8 @@ use ringkeeper_bench::{
     },
 };
 
+use crate::acl::set_quota;
+
 /// Sends everything in one go; the codes of the answers.
 fn codes(client: &mut Connection, requests: &[(i32, Vec<u8>)]) -> Result<Vec<i32>, Failure> {
     for (opcode, body) in requests {
@@ -86,14 +88,6 @@ pub(crate) fn a_container_may_have_children_at_once(tour: &Tour) -> Result<(), F
     )?;
     assert_eq!(seen, [0, 0, 0]);
     client.close()?.ok()
-}
-
-fn set_quota(client: &mut Connection, path: &str, limits: &[u8]) -> Result<(), Failure> {
-    let node = format!("/zookeeper/quota{path}");
-    client.create(&node, b"", 0)?;
-    client.create(&format!("{node}/zookeeper_limits"), limits, 0)?;
-    client.create(&format!("{node}/zookeeper_stats"), b"count=0,bytes=0", 0)?;
-    Ok(())
 }
 
 /// Apache looks at what is applied: what is on its way does not count yet.

@@ -72,13 +72,13 @@ impl View {
     fn by_session(&self, text: &str) -> Vec<String> {
         let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let mut head = String::new();
-        for line in text.lines().filter(|line| !line.is_empty()) {
+        // An empty line may be the empty path, which can be watched, too.
+        for line in text.lines() {
             if let Some(session) = line.strip_prefix("\t0x") {
                 let session = i64::from_str_radix(session, 16).unwrap_or_default();
                 groups.entry(head.clone()).or_default().push(self.renderer.session(session));
             } else {
                 line.clone_into(&mut head);
-                groups.entry(head.clone()).or_default();
             }
         }
         let groups = groups.into_iter().map(|(head, mut sessions)| {
