@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::wire::records::{code, op};
 
-use super::step::{Body, Request, Step};
+use super::act::{Act, Body, Request};
 
 /// Codes that a server alone can be brought to send.
 const CODES: [(i32, &str); 15] = [
@@ -61,11 +61,11 @@ impl Coverage {
         *self.counts.entry(what).or_default() += 1;
     }
 
-    /// A step and the lines that both servers answered.
-    pub(super) fn add(&mut self, step: &Step, lines: &[String]) {
-        self.requests += operations(step);
-        self.count(format!("step {}", step_name(step)));
-        if let Step::Burst { requests, .. } = step {
+    /// A act and the lines that both servers answered.
+    pub(super) fn add(&mut self, act: &Act, lines: &[String]) {
+        self.requests += operations(act);
+        self.count(format!("act {}", act_name(act)));
+        if let Act::Burst { requests, .. } = act {
             requests.iter().for_each(|request| self.add_request(request));
         }
         lines.iter().for_each(|line| self.add_line(line));
@@ -139,8 +139,8 @@ impl Coverage {
             let what = format!("multi failed at {position}");
             report.push(self.met(what.clone(), &what));
         }
-        for step in STEPS {
-            report.push(self.met(format!("step {step}"), &format!("step {step}")));
+        for act in ACTS {
+            report.push(self.met(format!("act {act}"), &format!("act {act}")));
         }
         report
     }
@@ -160,8 +160,8 @@ impl Coverage {
     }
 }
 
-/// Every kind of step.
-const STEPS: [&str; 12] = [
+/// Every kind of act.
+const ACTS: [&str; 12] = [
     "Burst",
     "Authenticate",
     "Drop",
@@ -176,35 +176,35 @@ const STEPS: [&str; 12] = [
     "Look",
 ];
 
-fn step_name(step: &Step) -> &'static str {
-    match step {
-        Step::Burst { .. } => "Burst",
-        Step::Authenticate { .. } => "Authenticate",
-        Step::Drop { .. } => "Drop",
-        Step::Resume { .. } => "Resume",
-        Step::Steal { .. } => "Steal",
-        Step::Renew { .. } => "Renew",
-        Step::Expire { .. } => "Expire",
-        Step::Raw { .. } => "Raw",
-        Step::Stranger { .. } => "Stranger",
-        Step::Handshake { .. } => "Handshake",
-        Step::Sweep { .. } => "Sweep",
-        Step::Look => "Look",
+fn act_name(act: &Act) -> &'static str {
+    match act {
+        Act::Burst { .. } => "Burst",
+        Act::Authenticate { .. } => "Authenticate",
+        Act::Drop { .. } => "Drop",
+        Act::Resume { .. } => "Resume",
+        Act::Steal { .. } => "Steal",
+        Act::Renew { .. } => "Renew",
+        Act::Expire { .. } => "Expire",
+        Act::Raw { .. } => "Raw",
+        Act::Stranger { .. } => "Stranger",
+        Act::Handshake { .. } => "Handshake",
+        Act::Sweep { .. } => "Sweep",
+        Act::Look => "Look",
     }
 }
 
-/// What a step counts for: requests and whatever else a server must answer or refuse. Looks and
+/// What a act counts for: requests and whatever else a server must answer or refuse. Looks and
 /// sweeps serve the comparison and do not count.
-fn operations(step: &Step) -> u64 {
-    let count = match step {
-        Step::Burst { requests, .. } => requests.len(),
-        Step::Renew { .. } => 2,
-        Step::Resume { rearm, .. } => 1 + rearm.len(),
-        Step::Expire { requests, .. } => 1 + requests.len(),
-        Step::Look | Step::Drop { .. } | Step::Sweep { .. } => 0,
+fn operations(act: &Act) -> u64 {
+    let count = match act {
+        Act::Burst { requests, .. } => requests.len(),
+        Act::Renew { .. } => 2,
+        Act::Resume { rearm, .. } => 1 + rearm.len(),
+        Act::Expire { requests, .. } => 1 + requests.len(),
+        Act::Look | Act::Drop { .. } | Act::Sweep { .. } => 0,
         _ => 1,
     };
-    u64::try_from(count).expect("a short step")
+    u64::try_from(count).expect("a short act")
 }
 
 #[cfg(test)]
@@ -222,7 +222,7 @@ mod tests {
         ]
         .map(str::to_owned);
         let request = Request::new(op::CREATE2, vec![0, 0, 0, 4]);
-        coverage.add(&Step::Burst { client: 0, requests: vec![request] }, &lines);
+        coverage.add(&Act::Burst { client: 0, requests: vec![request] }, &lines);
         let seen = |name: &str| {
             coverage.report().into_iter().find(|met| met.name == name).expect("listed").seen
         };

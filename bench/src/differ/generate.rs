@@ -1,4 +1,4 @@
-//! Chooses the steps of a run from a seed, without looking at any answer.
+//! Chooses the acts of a run from a seed, without looking at any answer.
 
 use crate::{
     rng::Rng,
@@ -9,14 +9,14 @@ use crate::{
 };
 
 use super::{
+    act::{Act, Body, CLIENTS, Request, Resumption},
     profile::Profile,
     requests,
-    step::{Body, CLIENTS, Request, Resumption, Step},
 };
 
-/// A client without a connection comes back after this many steps at the latest: long before its
+/// A client without a connection comes back after this many acts at the latest: long before its
 /// session could expire.
-const STEPS_WITHOUT_CONNECTION_MAX: u32 = 12;
+const ACTS_WITHOUT_CONNECTION_MAX: u32 = 12;
 /// Znodes with numbers pile up: everything is swept after this many creates.
 const CREATES_BETWEEN_SWEEPS: usize = 400;
 
@@ -24,7 +24,7 @@ const CREATES_BETWEEN_SWEEPS: usize = 400;
 pub(super) struct Generator {
     rng: Rng,
     profile: &'static Profile,
-    /// Steps since a client's connection was dropped; `None` while it has one.
+    /// Acts since a client's connection was dropped; `None` while it has one.
     dropped: [Option<u32>; CLIENTS],
     /// Paths that each client has left watches on: data, exist, child, persistent, recursive.
     watched: [[Vec<&'static str>; 5]; CLIENTS],
@@ -37,21 +37,21 @@ impl Generator {
         Self { rng: Rng::new(seed), profile, dropped: [None; CLIENTS], watched, creates: 0 }
     }
 
-    /// The next step.
-    pub(super) fn step(&mut self) -> Step {
+    /// The next act.
+    pub(super) fn act(&mut self) -> Act {
         if CREATES_BETWEEN_SWEEPS <= self.creates {
             self.creates = 0;
-            return Step::Sweep { path: "/" };
+            return Act::Sweep { path: "/" };
         }
         for dropped in self.dropped.iter_mut().flatten() {
             *dropped += 1;
         }
         let client = self.rng.index(CLIENTS);
         match self.dropped[client] {
-            Some(steps) if STEPS_WITHOUT_CONNECTION_MAX <= steps || self.rng.percent(25) => {
+            Some(acts) if ACTS_WITHOUT_CONNECTION_MAX <= acts || self.rng.percent(25) => {
                 return self.resume(client);
             }
-            Some(_) => return Step::Look,
+            Some(_) => return Act::Look,
             None => {}
         }
         match self.rng.below(2000) {
@@ -59,24 +59,24 @@ impl Generator {
             1740..=1779 => self.authenticate(client),
             1780..=1799 => {
                 self.dropped[client] = Some(0);
-                Step::Drop { client }
+                Act::Drop { client }
             }
             1800..=1814 => self.resume(client),
-            1815..=1824 => Step::Steal { client },
+            1815..=1824 => Act::Steal { client },
             1825..=1839 => self.renew(client),
             1840..=1854 => {
-                Step::Burst { client, requests: vec![requests::out_of_turn(&mut self.rng)] }
+                Act::Burst { client, requests: vec![requests::out_of_turn(&mut self.rng)] }
             }
             1855..=1869 => self.raw(client),
-            1870..=1879 => Step::Stranger { bytes: self.stranger() },
+            1870..=1879 => Act::Stranger { bytes: self.stranger() },
             1880..=1894 => self.handshake(),
             1895 => self.expire(),
             1896..=1911 => self.frame_at_the_limit(client),
-            _ => Step::Look,
+            _ => Act::Look,
         }
     }
 
-    fn burst(&mut self, client: usize) -> Step {
+    fn burst(&mut self, client: usize) -> Act {
         let count = 1 + self.rng.index(self.profile.burst_max);
         let mut requests = Vec::new();
         while requests.len() < count {
@@ -88,7 +88,7 @@ impl Generator {
                 break;
             }
         }
-        Step::Burst { client, requests }
+        Act::Burst { client, requests }
     }
 
     fn request(&mut self, client: usize) -> Request {
@@ -107,7 +107,7 @@ impl Generator {
         request
     }
 
-    fn authenticate(&mut self, client: usize) -> Step {
+    fn authenticate(&mut self, client: usize) -> Act {
         let auths: [(&str, &[u8]); 12] = [
             ("digest", b"u:p"),
             ("digest", b"u:p"),
@@ -123,10 +123,10 @@ impl Generator {
             ("nonsense", b"x"),
         ];
         let (scheme, auth) = auths[self.rng.index(auths.len())];
-        Step::Authenticate { client, scheme, auth }
+        Act::Authenticate { client, scheme, auth }
     }
 
-    fn resume(&mut self, client: usize) -> Step {
+    fn resume(&mut self, client: usize) -> Act {
         self.dropped[client] = None;
         let how = [
             Resumption::Plain,
@@ -144,16 +144,16 @@ impl Generator {
         } else {
             self.watched[client] = Default::default();
         }
-        Step::Resume { client, how, rearm }
+        Act::Resume { client, how, rearm }
     }
 
-    fn renew(&mut self, client: usize) -> Step {
+    fn renew(&mut self, client: usize) -> Act {
         self.watched[client] = Default::default();
-        Step::Renew { client }
+        Act::Renew { client }
     }
 
     /// Frames that end early, have no header, or have impossible lengths.
-    fn raw(&mut self, client: usize) -> Step {
+    fn raw(&mut self, client: usize) -> Act {
         let rng = &mut self.rng;
         let length = |value: i32| value.to_be_bytes().to_vec();
         let limit = i32::try_from(self.profile.frame_bytes_max).expect("a frame's length");
@@ -167,7 +167,7 @@ impl Generator {
             3 => [length(60), vec![0; rng.index(60)]].concat(),
             _ => vec![0xff; rng.index(4)],
         };
-        Step::Raw { client, bytes }
+        Act::Raw { client, bytes }
     }
 
     /// What no server takes for a connect request.
@@ -194,7 +194,7 @@ impl Generator {
         }
     }
 
-    fn handshake(&mut self) -> Step {
+    fn handshake(&mut self) -> Act {
         let rng = &mut self.rng;
         let connect = Connect {
             protocol: [0, 0, 0, 1, -1, i32::MAX][rng.index(6)],
@@ -206,10 +206,10 @@ impl Generator {
                 .clone(),
             read_only: [None, Some(false), Some(true)][rng.index(3)],
         };
-        Step::Handshake { connect, ahead: rng.percent(10) }
+        Act::Handshake { connect, ahead: rng.percent(10) }
     }
 
-    fn expire(&mut self) -> Step {
+    fn expire(&mut self) -> Act {
         let rng = &mut self.rng;
         let mut requests = Vec::new();
         for path in ["/a/m", "/m", "/b/m-"] {
@@ -218,16 +218,16 @@ impl Generator {
             requests.push(Request::new(op::CREATE, body));
         }
         requests.push(Request::new(op::EXISTS, records::path_watch("/a", true)));
-        Step::Expire { requests, connected: rng.percent(50) }
+        Act::Expire { requests, connected: rng.percent(50) }
     }
 
-    fn frame_at_the_limit(&mut self, client: usize) -> Step {
+    fn frame_at_the_limit(&mut self, client: usize) -> Act {
         // A megabyte takes its time: now and then is enough.
         if 100_000 < self.profile.frame_bytes_max && self.rng.percent(90) {
-            return Step::Look;
+            return Act::Look;
         }
         let bytes = self.profile.frame_bytes_max + self.rng.index(4) - 2;
-        Step::Burst { client, requests: vec![requests::of_size(&mut self.rng, bytes)] }
+        Act::Burst { client, requests: vec![requests::of_size(&mut self.rng, bytes)] }
     }
 }
 

@@ -1,17 +1,17 @@
-//! The differential fuzzer: the same random steps on two servers, over several sessions, and the
-//! first answer in which they differ, cut down to the few steps that show it.
+//! The differential fuzzer: the same random acts on two servers, over several sessions, and the
+//! first answer in which they differ, cut down to the few acts that show it.
 //!
 //! Answers, Stats, zxids (counted from the start of the run), names as sets, watch events with
-//! their place between replies, and closed connections are compared after every step; the servers'
+//! their place between replies, and closed connections are compared after every act; the servers'
 //! own counts and watch lists every now and then; the whole tree at the end.
 
+mod act;
 mod coverage;
 mod generate;
 mod profile;
 mod render;
 mod requests;
 mod shrink;
-mod step;
 mod view;
 
 use std::time::{Duration, Instant};
@@ -21,19 +21,19 @@ use crate::{
     wire::Failure,
 };
 
+use self::{act::Act, generate::Generator, view::View};
 pub use self::{
     coverage::{Coverage, Met},
     profile::Profile,
 };
-use self::{generate::Generator, step::Step, view::View};
 
-/// Steps between two looks at the words of the servers.
+/// Acts between two looks at the words of the servers.
 const WORDS_EVERY: usize = 200;
 /// How long counts may take to become alike: a server hears of a closed connection in its time.
 const SETTLE_WAIT: Duration = Duration::from_secs(5);
 
-/// Most steps of a difference that are printed.
-const STEPS_SHOWN_MAX: usize = 30;
+/// Most acts of a difference that are printed.
+const ACTS_SHOWN_MAX: usize = 30;
 
 /// What to do.
 #[derive(Clone, Debug)]
@@ -122,9 +122,9 @@ pub fn run(options: &Options, mut say: impl FnMut(&str)) -> Result<Summary, Fail
     Ok(summary)
 }
 
-/// A difference, and the steps that lead to it.
+/// A difference, and the acts that lead to it.
 struct Difference {
-    steps: Vec<Step>,
+    acts: Vec<Act>,
     said: [String; 2],
 }
 
@@ -138,17 +138,17 @@ fn play_seed(
     let mut pair = Pair::start(&options.products, profile)?;
     let mut generator = Generator::new(seed, profile);
     let end = coverage.operations() + options.run_operations.min(operations_left);
-    let mut steps = Vec::new();
+    let mut acts = Vec::new();
     while coverage.operations() < end {
-        let step = generator.step();
-        steps.push(step.clone());
-        let words = steps.len().is_multiple_of(WORDS_EVERY);
-        match pair.step(&step, words) {
-            Ok(lines) => coverage.add(&step, &lines),
-            Err(said) => return Ok(Some(Difference { steps, said })),
+        let act = generator.act();
+        acts.push(act.clone());
+        let words = acts.len().is_multiple_of(WORDS_EVERY);
+        match pair.act(&act, words) {
+            Ok(lines) => coverage.add(&act, &lines),
+            Err(said) => return Ok(Some(Difference { acts, said })),
         }
     }
-    Ok(pair.audit().err().map(|said| Difference { steps, said }))
+    Ok(pair.audit().err().map(|said| Difference { acts, said }))
 }
 
 /// Cuts a difference down and puts it into words.
@@ -159,35 +159,35 @@ fn explain(
     found: Difference,
 ) -> Result<String, Failure> {
     let mut said = found.said;
-    let count = found.steps.len();
-    let shortest = shrink::shrink(found.steps, options.shrink, |steps| {
+    let count = found.acts.len();
+    let shortest = shrink::shrink(found.acts, options.shrink, |acts| {
         let mut pair = Pair::start(&options.products, profile)?;
-        for (index, step) in steps.iter().enumerate() {
-            if let Err(lines) = pair.step(step, false) {
+        for (index, act) in acts.iter().enumerate() {
+            if let Err(lines) = pair.act(act, false) {
                 said = lines;
                 return Ok(Some(index));
             }
         }
         if let Err(lines) = pair.audit() {
             said = lines;
-            return Ok(steps.len().checked_sub(1));
+            return Ok(acts.len().checked_sub(1));
         }
         Ok(None)
     })?;
-    let mut steps: Vec<String> = shortest
+    let mut acts: Vec<String> = shortest
         .iter()
         .enumerate()
-        .map(|(index, step)| format!("  {:>3}. {step:?}", index + 1))
+        .map(|(index, act)| format!("  {:>3}. {act:?}", index + 1))
         .collect();
-    let hidden = steps.len().saturating_sub(STEPS_SHOWN_MAX);
-    steps.drain(..hidden);
+    let hidden = acts.len().saturating_sub(ACTS_SHOWN_MAX);
+    acts.drain(..hidden);
     let [left, right] = options.products.each_ref().map(Product::name);
     Ok(format!(
-        "seed {seed}, profile {}: after {count} steps, of which {} show it (the last of them):\n\
+        "seed {seed}, profile {}: after {count} acts, of which {} show it (the last of them):\n\
          {}\n{left}:\n{}\n{right}:\n{}",
         profile.name,
         shortest.len(),
-        steps.join("\n"),
+        acts.join("\n"),
         said[0],
         said[1]
     ))
@@ -214,13 +214,13 @@ impl Pair {
         Ok(Self { views, _servers: servers })
     }
 
-    /// Does one step on both: what both said, or what each said where that differs.
-    fn step(&mut self, step: &Step, with_words: bool) -> Result<Vec<String>, [String; 2]> {
+    /// Does one act on both: what both said, or what each said where that differs.
+    fn act(&mut self, act: &Act, with_words: bool) -> Result<Vec<String>, [String; 2]> {
         for view in &mut self.views {
             // What cannot be sent shows when the answer is read.
-            view.send(step).ok();
+            view.send(act).ok();
         }
-        let lines = self.compare(|view| view.receive(step))?;
+        let lines = self.compare(|view| view.receive(act))?;
         if with_words {
             self.settle()?;
         }
@@ -229,7 +229,7 @@ impl Pair {
 
     /// Everything that is left to see at the end.
     fn audit(&mut self) -> Result<(), [String; 2]> {
-        self.step(&Step::Look, true)?;
+        self.act(&Act::Look, true)?;
         self.compare(View::tree).map(drop)
     }
 

@@ -12,7 +12,7 @@ use crate::wire::{
     records::{self, Part, Stat, op},
 };
 
-use super::step::op_name;
+use super::act::op_name;
 
 /// How far a server's clock may be from ours: it is the same clock, read a little earlier.
 const CLOCK_TOLERANCE_MS: i64 = 60_000;

@@ -9,8 +9,8 @@ use crate::{
 };
 
 use super::{
+    act::{Body, Request, Since},
     profile::Profile,
-    step::{Body, Request, Since},
 };
 
 /// The usual paths first, then the system's, then those that no znode can have.
@@ -78,6 +78,27 @@ const QUOTA_TEXTS: [&[u8]; 7] = [
     b"count=-1,bytes=20=;byteHardLimit=40;countHardLimit=-1",
     b"count=0,bytes=0",
     b"count=2,bytes=0=;byteHardLimit=0;countHardLimit=0",
+];
+/// Addresses of ACLs, good and bad.
+const ADDRESSES: [&str; 18] = [
+    "127.0.0.1/33",
+    "127.0.0.1/32",
+    "127.0.0.1/-1",
+    "127.0.0.1/-0",
+    "127.0.0.1/+8",
+    "127.0.0.1/",
+    "127.0.0.1/8/9",
+    "127.0.0.1/x",
+    "+127.0.0.01",
+    "127..0.1",
+    "127.0.0.1.",
+    "127.0.0.256",
+    "0.0.0.0/0",
+    "::1",
+    "::1/64",
+    "::/129",
+    "::ffff:127.0.0.1",
+    "x",
 ];
 /// What `u:p` hashes to.
 const USER: &str = "u:Jq7wMyA/w2Vd5WIDAKdu4OIIFEQ=";
@@ -314,7 +335,7 @@ fn acl(rng: &mut Rng) -> Vec<Acl> {
         33 => vec![all("ip", "127.0.0.1")],
         34 => vec![all("ip", "10.1.0.0/16"), Acl::new(5, "world", "anyone")],
         35 => vec![all("ip", "10.1.0/16")],
-        36 => vec![all("ip", ["127.0.0.1/33", "::1", "127.0.0.1/-1", "x"][rng.index(4)])],
+        36 => vec![all("ip", ADDRESSES[rng.index(ADDRESSES.len())])],
         37 => Vec::new(),
         38 => vec![all("nonsense", "x")],
         39 => vec![all("world", "x")],

@@ -1,20 +1,20 @@
-//! Cuts a run that ends in a difference down to few steps that still show one.
+//! Cuts a run that ends in a difference down to few acts that still show one.
 
 use std::time::{Duration, Instant};
 
 use crate::wire::Failure;
 
-use super::step::{Request, Step};
+use super::act::{Act, Request};
 
-/// The shortest run found within `time` that still differs at its end, by leaving out steps and
+/// The shortest run found within `time` that still differs at its end, by leaving out acts and
 /// then single requests. `differs` plays a run on fresh servers and says where it differs first.
 pub(super) fn shrink(
-    steps: Vec<Step>,
+    acts: Vec<Act>,
     time: Duration,
-    mut differs: impl FnMut(&[Step]) -> Result<Option<usize>, Failure>,
-) -> Result<Vec<Step>, Failure> {
+    mut differs: impl FnMut(&[Act]) -> Result<Option<usize>, Failure>,
+) -> Result<Vec<Act>, Failure> {
     let deadline = Instant::now() + time;
-    let mut best = steps;
+    let mut best = acts;
     // Most differences need little history: try ends of the run first, from the shortest.
     let mut tail = 1;
     while tail < best.len() && Instant::now() < deadline {
@@ -44,12 +44,12 @@ pub(super) fn shrink(
     Ok(best)
 }
 
-/// Leaves out single requests of one step.
+/// Leaves out single requests of one act.
 fn thin(
-    best: &mut Vec<Step>,
+    best: &mut Vec<Act>,
     index: usize,
     deadline: Instant,
-    differs: &mut impl FnMut(&[Step]) -> Result<Option<usize>, Failure>,
+    differs: &mut impl FnMut(&[Act]) -> Result<Option<usize>, Failure>,
 ) -> Result<(), Failure> {
     let count = best.get_mut(index).and_then(requests).map_or(0, |requests| requests.len());
     for position in (0..count).rev() {
@@ -70,9 +70,9 @@ fn thin(
     Ok(())
 }
 
-fn requests(step: &mut Step) -> Option<&mut Vec<Request>> {
-    match step {
-        Step::Burst { requests, .. } => Some(requests),
+fn requests(act: &mut Act) -> Option<&mut Vec<Request>> {
+    match act {
+        Act::Burst { requests, .. } => Some(requests),
         _ => None,
     }
 }
@@ -82,16 +82,16 @@ mod tests {
     use super::*;
     use crate::wire::records::op;
 
-    fn burst(client: usize, opcodes: &[i32]) -> Step {
+    fn burst(client: usize, opcodes: &[i32]) -> Act {
         let requests = opcodes.iter().map(|opcode| Request::new(*opcode, Vec::new())).collect();
-        Step::Burst { client, requests }
+        Act::Burst { client, requests }
     }
 
     /// A made-up difference: a delete somewhere behind a create.
-    fn differs(steps: &[Step]) -> Option<usize> {
+    fn differs(acts: &[Act]) -> Option<usize> {
         let mut is_created = false;
-        for (index, step) in steps.iter().enumerate() {
-            let Step::Burst { requests, .. } = step else { continue };
+        for (index, act) in acts.iter().enumerate() {
+            let Act::Burst { requests, .. } = act else { continue };
             for request in requests {
                 is_created |= request.opcode == op::CREATE;
                 if is_created && request.opcode == op::DELETE {
@@ -105,13 +105,13 @@ mod tests {
     #[test]
     fn what_does_not_matter_goes() {
         let noise = [op::PING, op::SYNC, op::EXISTS];
-        let mut steps: Vec<Step> = (0..100).map(|index| burst(index % 4, &noise)).collect();
-        steps[20] = burst(1, &[op::PING, op::CREATE, op::PING]);
-        steps.push(burst(2, &[op::SYNC, op::DELETE]));
+        let mut acts: Vec<Act> = (0..100).map(|index| burst(index % 4, &noise)).collect();
+        acts[20] = burst(1, &[op::PING, op::CREATE, op::PING]);
+        acts.push(burst(2, &[op::SYNC, op::DELETE]));
         let mut plays = 0;
-        let shortest = shrink(steps, Duration::from_secs(60), |steps| {
+        let shortest = shrink(acts, Duration::from_secs(60), |acts| {
             plays += 1;
-            Ok(differs(steps))
+            Ok(differs(acts))
         });
         let shortest = format!("{:?}", shortest.expect("no play failed"));
         let expected = [burst(1, &[op::CREATE]), burst(2, &[op::DELETE])];

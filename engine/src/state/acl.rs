@@ -191,7 +191,7 @@ struct Network {
 impl Network {
     fn parse(text: &str) -> Option<Self> {
         let (address, bits) = match text.split_once('/') {
-            Some((address, bits)) => (address, Some(bits.parse::<u32>().ok()?)),
+            Some((address, bits)) => (address, Some(u32::try_from(java_int(bits)?).ok()?)),
             None => (text, None),
         };
         let address = if address.contains(':') {
@@ -226,12 +226,17 @@ impl Network {
     }
 }
 
+/// A number as Java reads it: with a sign or without, so that `-0` is one, too.
+fn java_int(text: &str) -> Option<i32> {
+    text.parse().ok()
+}
+
 /// Four decimal numbers. Unlike Rust's own parser, and like Java's, it takes leading zeros.
 fn parse_v4(text: &str) -> Option<Ipv4Addr> {
     let mut octets = [0; 4];
     let mut parts = text.split('.');
     for octet in &mut octets {
-        *octet = parts.next()?.parse().ok()?;
+        *octet = u8::try_from(java_int(parts.next()?)?).ok()?;
     }
     parts.next().is_none().then(|| Ipv4Addr::from(octets))
 }

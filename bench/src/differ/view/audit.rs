@@ -1,4 +1,4 @@
-//! What super sees of a whole server: sweeps between steps, and everything at the end of a run.
+//! What super sees of a whole server: sweeps between acts, and everything at the end of a run.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! One server and the clients that play a run on it: does a step, and tells what came back.
+//! One server and the clients that play a run on it: does a act, and tells what came back.
 
 mod audit;
 mod sessions;
@@ -12,9 +12,9 @@ use crate::wire::{
 };
 
 use super::{
+    act::{Act, CLIENTS, Request, Resumption},
     profile::Profile,
     render::Renderer,
-    step::{CLIENTS, Request, Resumption, Step},
 };
 
 /// Asked by every client: no session of a client that is still used expires during a run.
@@ -43,7 +43,7 @@ pub(super) struct View {
     renderer: Renderer,
     /// Whether the servers agree on what they count as data.
     compares_data_size: bool,
-    /// Lines of the step that is half done.
+    /// Lines of the act that is half done.
     lines: Vec<String>,
 }
 
@@ -67,42 +67,42 @@ impl View {
         Ok(view)
     }
 
-    /// The first half of a step: what can be sent before the other server is asked.
-    pub(super) fn send(&mut self, step: &Step) -> Result<(), Failure> {
-        let Step::Burst { client, requests } = step else { return Ok(()) };
+    /// The first half of a act: what can be sent before the other server is asked.
+    pub(super) fn send(&mut self, act: &Act) -> Result<(), Failure> {
+        let Act::Burst { client, requests } = act else { return Ok(()) };
         self.ensure(*client)?;
         self.clients[*client].send(requests);
         Ok(())
     }
 
     /// The second half: everything else, and what came back, a line each.
-    pub(super) fn receive(&mut self, step: &Step) -> Result<Vec<String>, Failure> {
-        match step {
-            Step::Burst { client, requests } => {
+    pub(super) fn receive(&mut self, act: &Act) -> Result<Vec<String>, Failure> {
+        match act {
+            Act::Burst { client, requests } => {
                 self.answers(*client)?;
                 if requests.len() == 1 {
                     self.probe_after_error(*client)?;
                 }
             }
-            Step::Authenticate { client, scheme, auth } => {
+            Act::Authenticate { client, scheme, auth } => {
                 let mut request = Request::new(op::AUTH, records::auth(scheme, auth));
                 request.xid = Some(-4);
                 self.burst(*client, &[request])?;
                 self.probe_after_error(*client)?;
             }
-            Step::Drop { client } => self.drop_connection(*client)?,
-            Step::Resume { client, how, rearm } => {
+            Act::Drop { client } => self.drop_connection(*client)?,
+            Act::Resume { client, how, rearm } => {
                 self.drop_connection(*client)?;
                 self.resume(*client, *how, rearm)?;
             }
-            Step::Steal { client } => self.steal(*client)?,
-            Step::Renew { client } => self.renew(*client)?,
-            Step::Expire { requests, connected } => self.expire(requests, *connected)?,
-            Step::Raw { client, bytes } => self.raw(*client, bytes)?,
-            Step::Stranger { bytes } => self.stranger(bytes)?,
-            Step::Handshake { connect, ahead } => self.handshake(connect, *ahead)?,
-            Step::Sweep { path } => self.sweep(path)?,
-            Step::Look => self.look()?,
+            Act::Steal { client } => self.steal(*client)?,
+            Act::Renew { client } => self.renew(*client)?,
+            Act::Expire { requests, connected } => self.expire(requests, *connected)?,
+            Act::Raw { client, bytes } => self.raw(*client, bytes)?,
+            Act::Stranger { bytes } => self.stranger(bytes)?,
+            Act::Handshake { connect, ahead } => self.handshake(connect, *ahead)?,
+            Act::Sweep { path } => self.sweep(path)?,
+            Act::Look => self.look()?,
         }
         Ok(std::mem::take(&mut self.lines))
     }

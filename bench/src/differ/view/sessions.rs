@@ -1,4 +1,4 @@
-//! Steps about connections and sessions: taking up, taking over, closing, expiring, bad bytes.
+//! Acts about connections and sessions: taking up, taking over, closing, expiring, bad bytes.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use crate::{
 };
 
 use super::{
-    super::step::{Request, Resumption},
+    super::act::{Request, Resumption},
     Client, View, is_closed, new_session,
 };
 

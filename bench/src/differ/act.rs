@@ -1,4 +1,4 @@
-//! What a run does, step by step. A run is data: it can be printed, cut down and played again.
+//! What a run does, act by act. A run is data: it can be printed, cut down and played again.
 
 use std::fmt;
 
@@ -10,10 +10,10 @@ use crate::wire::{
 /// How many clients take part, each with a session of its own.
 pub(super) const CLIENTS: usize = 4;
 
-/// One step. It names clients by number and zxids by their distance, never by a server's own
-/// values, so that it means the same on both servers and after other steps were taken out.
+/// One act. It names clients by number and zxids by their distance, never by a server's own
+/// values, so that it means the same on both servers and after other acts were taken out.
 #[derive(Clone, Debug)]
-pub(super) enum Step {
+pub(super) enum Act {
     /// Requests of one client in one write.
     Burst { client: usize, requests: Vec<Request> },
     /// addauth. It overtakes requests on Apache: nothing is sent with it.
