@@ -142,13 +142,14 @@ final class SessionCases {
         watcher.exists("/se/a", true);
         c.exists("/se", true);
         proxy.freeze();
-        t.say("others: " + watcher.events.next());
+        // Sessions that earlier cases left behind may expire first: zxids are not compared here.
+        t.say("others: " + watcher.events.next().replaceFirst(" [+]\\d+$", ""));
         proxy.drop();
         t.say("gone: " + c.events.next());
         t.say("gone: " + c.events.next());
         t.say("state " + c.getState());
         t.say("call", () -> c.exists("/se", false));
-        t.say("others", () -> watcher.exists("/se", false));
+        t.say("others", () -> watcher.exists("/se", false).getNumChildren());
     }
 
     private static void closed(Tour t) throws Exception {
