@@ -2,6 +2,8 @@
 
 use std::{fmt, net::SocketAddr};
 
+use ringkeeper_engine::state::acl::ip_id;
+
 /// What `srvr`, `envi` and `mntr` call this server: the release whose clients and tools it serves,
 /// and then itself. Tools take the text apart with expressions for exactly this shape.
 pub(crate) const VERSION: &str =
@@ -25,13 +27,8 @@ pub(crate) struct Address(pub(crate) SocketAddr);
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let port = self.0.port();
-        match self.0.ip().to_canonical() {
-            std::net::IpAddr::V4(address) => write!(f, "/{address}:{port}"),
-            std::net::IpAddr::V6(address) => {
-                let [a, b, c, d, e, g, h, i] = address.segments();
-                write!(f, "/[{a:x}:{b:x}:{c:x}:{d:x}:{e:x}:{g:x}:{h:x}:{i:x}]:{port}")
-            }
-        }
+        let id = ip_id(self.0.ip()).id;
+        if id.contains(':') { write!(f, "/[{id}]:{port}") } else { write!(f, "/{id}:{port}") }
     }
 }
 
