@@ -103,6 +103,7 @@ fn main() -> std::process::ExitCode {
         words::cons_and_dump_list_sessions,
         words::watches_are_listed_by_session_and_by_path,
         words::envi_and_hash_answer,
+        words::a_mask_is_not_waited_for,
         words::only_listed_words_are_answered,
         limits::the_longest_request_is_a_setting,
         limits::all_connections_together_have_a_limit,

@@ -1,6 +1,9 @@
 //! Four-letter words: texts that exporters, client libraries and launch scripts parse.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use ringkeeper_bench::{
     servers::{Settings, four_letter},
@@ -10,6 +13,9 @@ use ringkeeper_bench::{
         records::{self, flags, op},
     },
 };
+
+/// Far less than what a connection without a session is granted.
+const PROMPT: Duration = Duration::from_secs(5);
 
 fn ask(tour: &Tour, word: &str) -> Result<String, Failure> {
     four_letter(tour.address(), word)
@@ -152,6 +158,20 @@ pub(crate) fn envi_and_hash_answer(tour: &Tour) -> Result<(), Failure> {
         i64::from_str_radix(zxid.trim_start_matches("0x"), 16)?;
         digest.parse::<i128>().map_err(|_| format!("{digest} in {text}"))?;
     }
+    Ok(())
+}
+
+pub(crate) fn a_mask_is_not_waited_for(tour: &Tour) -> Result<(), Failure> {
+    for start in ["stmk", "stmk\0\0\0\0", "stmk\n"] {
+        let begin = Instant::now();
+        assert_eq!(ask(tour, start)?, "");
+        assert!(begin.elapsed() < PROMPT, "{start:?}");
+    }
+    let server = tour.private(Settings::new())?;
+    let begin = Instant::now();
+    let text = four_letter(server.address(), "stmk")?;
+    assert_eq!(text, "stmk is not executed because it is not in the whitelist.\n");
+    assert!(begin.elapsed() < PROMPT);
     Ok(())
 }
 

@@ -22,7 +22,7 @@ use crate::client::connection::{Ending, OUTPUT_BYTES_PAUSE};
 pub(super) enum Turn {
     /// The connection is over: its task ends.
     Over,
-    /// It was sent a four-letter word; the mask follows if it is `stmk`.
+    /// It was sent a four-letter word, and what may be the mask of `stmk`.
     Word(Word, Option<i64>),
 }
 
@@ -291,11 +291,6 @@ fn first_bytes(bytes: &[u8]) -> First {
         return First::Close;
     }
     let Some(word) = Word::from_bytes(*first) else { return First::Frame };
-    if word != Word::Stmk {
-        return First::Word(word, None);
-    }
-    match rest.first_chunk::<8>() {
-        Some(mask) => First::Word(word, Some(i64::from_be_bytes(*mask))),
-        None => First::Incomplete,
-    }
+    // A mask is not waited for, as in Apache: it comes with its word.
+    First::Word(word, rest.first_chunk().map(|mask| i64::from_be_bytes(*mask)))
 }

@@ -66,9 +66,10 @@ impl Shard {
             Word::Isro => out.push_str("rw"),
             Word::Gtmk => out.push_str(&self.words.trace_mask.load(Ordering::Relaxed).to_string()),
             Word::Stmk => {
-                let mask = mask.unwrap_or_default();
-                self.words.trace_mask.store(mask, Ordering::Relaxed);
-                out.push_str(&mask.to_string());
+                if let Some(mask) = mask {
+                    self.words.trace_mask.store(mask, Ordering::Relaxed);
+                    out.push_str(&mask.to_string());
+                }
             }
             Word::Envi => four_letter::environment(&mut out),
             Word::Srvr => {
