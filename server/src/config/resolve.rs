@@ -113,15 +113,15 @@ fn listen(
         let address = match host {
             Some(setting) => {
                 let unknown = || setting.refused("clientPortAddress", "an address of this machine");
-                host_address(&setting.value).ok_or_else(unknown)?
+                host_address(&setting.value, port).ok_or_else(unknown)?
             }
-            None => any_address(around),
+            None => any_address(around, port),
         };
-        return Ok(vec![SocketAddr::new(address, port)]);
+        return Ok(vec![address]);
     }
     if let Some((host, port)) = server.and_then(|server| server.client.as_ref()) {
-        let address = host_address(host).unwrap_or_else(|| any_address(around));
-        return Ok(vec![SocketAddr::new(address, *port)]);
+        let address = host_address(host, *port).unwrap_or_else(|| any_address(around, *port));
+        return Ok(vec![address]);
     }
     if settings.text("secureClientPort").is_some() {
         return Err(ConfigError::OnlySecure);
@@ -137,21 +137,31 @@ fn listen(
 fn listen_flag(wish: &str, around: Surroundings<'_>) -> Result<SocketAddr, ConfigError> {
     let split = servers::split_host(wish.trim());
     let address = match split {
-        Some((host, port)) => port.parse().ok().zip(host_address(host)),
-        None => wish.trim().parse().ok().map(|port| (port, any_address(around))),
+        Some((host, port)) => port.parse().ok().and_then(|port| host_address(host, port)),
+        None => wish.trim().parse().ok().map(|port| any_address(around, port)),
     };
-    let (port, address) = address.ok_or_else(|| ConfigError::Listen { value: wish.to_owned() })?;
-    Ok(SocketAddr::new(address, port))
+    address.ok_or_else(|| ConfigError::Listen { value: wish.to_owned() })
 }
 
-fn any_address(around: Surroundings<'_>) -> IpAddr {
-    if around.has_ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() }
+fn any_address(around: Surroundings<'_>, port: u16) -> SocketAddr {
+    let is_ipv6 = around.has_ipv6;
+    let address: IpAddr =
+        if is_ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+    SocketAddr::new(address, port)
 }
 
 /// An address, or the first one of a host name.
-fn host_address(host: &str) -> Option<IpAddr> {
-    let literal = host.trim_start_matches('[').trim_end_matches(']').parse();
-    literal.ok().or_else(|| Some((host, 0).to_socket_addrs().ok()?.next()?.ip()))
+fn host_address(host: &str, port: u16) -> Option<SocketAddr> {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    if let Some((address, _)) = host.split_once('%')
+        && let Ok(address) = address.parse::<Ipv6Addr>()
+        && !address.is_unicast_link_local()
+    {
+        // The interface says nothing here, and the look-up does not take it as Java does.
+        return Some(SocketAddr::from((address, port)));
+    }
+    // The look-up knows what an address alone does not hold: `fe80::1%eth0`.
+    (host, port).to_socket_addrs().ok()?.next()
 }
 
 fn storage(

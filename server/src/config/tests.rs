@@ -388,6 +388,22 @@ fn the_port_may_stand_in_the_server_line() {
 }
 
 #[test]
+fn an_address_may_be_that_of_one_interface() {
+    // The loopback interface is the first one everywhere.
+    let file = "dataDir=/data\nclientPort=2181\nclientPortAddress=";
+    for (address, expected) in [
+        ("fe80::1%lo", "[fe80::1%1]:2181"),
+        ("[fe80::1%1]", "[fe80::1%1]:2181"),
+        ("0:0:0:0:0:0:0:1%lo", "[::1]:2181"),
+    ] {
+        let (config, _) = parse(&format!("{file}{address}"), &[], Flags::default()).expect("valid");
+        let listen: Vec<String> = config.listen.iter().map(ToString::to_string).collect();
+        assert_eq!(listen, [expected], "{address}");
+    }
+    parse(&format!("{file}fe80::1%nowhere"), &[], Flags::default()).expect_err("not an interface");
+}
+
+#[test]
 fn flags_win_over_the_file() {
     let flags = Flags {
         data_dir: Some("/elsewhere".into()),
