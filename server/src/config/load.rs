@@ -71,11 +71,17 @@ fn read(path: &Path, place: fn(usize) -> Place) -> Result<Vec<(Entry, Place)>, C
 /// `port dataDir [tickTime] [maxClientCnxns]`, as ZooKeeper's standalone main class takes it.
 fn short_form(words: &[String]) -> Vec<(Entry, Place)> {
     let keys = ["clientPort", "dataDir", "tickTime", "maxClientCnxns"];
-    let entry = |(key, value): (&str, &String)| {
-        let entry = Entry { key: key.to_owned(), value: value.clone(), line: 0 };
+    let entry = |(key, value): (&str, &str)| {
+        let entry = Entry { key: key.to_owned(), value: value.to_owned(), line: 0 };
         (entry, Place::Argument)
     };
-    keys.into_iter().zip(words).map(entry).collect()
+    let mut entries: Vec<_> =
+        keys.into_iter().zip(words.iter().map(String::as_str)).map(entry).collect();
+    if words.len() < keys.len() {
+        // Without the last word connections have no limit: the default belongs to files.
+        entries.push(entry(("maxClientCnxns", "0")));
+    }
+    entries
 }
 
 /// The first line of `myid`; `None` without the file.

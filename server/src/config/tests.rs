@@ -501,6 +501,11 @@ fn the_short_form_is_port_directory_tick_connections() {
     let (config, _) = super::load(&sources).expect("valid");
     assert_eq!((config.client_port, config.tick_time_ms, config.max_client_cnxns), (2199, 1500, 7));
     assert_eq!(config.min_session_timeout_ms, 3000);
+    for count in [2, 3] {
+        let arguments = words[..count].iter().map(|word| (*word).to_owned()).collect();
+        let (config, _) = super::load(&Sources { arguments, ..Sources::default() }).expect("valid");
+        assert_eq!(config.max_client_cnxns, 0, "no limit, unlike a file without the key");
+    }
 }
 
 #[test]
