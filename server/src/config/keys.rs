@@ -154,7 +154,7 @@ pub(crate) const KEYS: &[Key] = &[
     honoured(File, "server.N", "", "A server. One participant only: ensembles come later."),
     honoured(File, "dynamicConfigFile", "", "File with the `server.N` lines."),
     honoured(File, "electionAlg", "3", "Nothing but 3 is allowed."),
-    honoured(File, "peerType", "participant", "Nothing but `participant` is allowed yet."),
+    honoured(File, "peerType", "participant", "Says nothing to a server that is alone."),
     honoured(File, "reconfigEnabled", "false", "Whether `reconfig` may be asked."),
     Key { source: File, ..not_yet("standaloneEnabled", "true", "a quorum of one (it runs alone)") },
     accepted(File, "group.N", ENSEMBLE),

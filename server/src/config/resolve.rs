@@ -67,9 +67,10 @@ pub(super) fn resolve(
 /// The one server that there may be.
 fn only_server(settings: &Settings) -> Result<Option<Server>, ConfigError> {
     settings.number("electionAlg", 3..=3)?;
+    // It says nothing to a server that is alone.
     let role = settings.text_or_default("peerType");
-    if !role.value.eq_ignore_ascii_case("participant") {
-        return Err(role.refused("peerType", "participant (ensembles come with a later version)"));
+    if !["participant", "observer"].iter().any(|known| role.value.eq_ignore_ascii_case(known)) {
+        return Err(role.refused("peerType", "participant or observer"));
     }
     let mut servers = servers::read(settings)?;
     match servers.pop() {
@@ -177,8 +178,9 @@ fn storage(
     };
     config.create_data_dirs =
         settings.boolean("datadir.autocreate")? && !around.is_autocreate_disabled;
-    // ZooKeeper takes 1 for 2 as well: a snapshot after every command cannot be meant.
-    config.snap_count = to_u64(settings.number("snapCount", 1..=i64::from(i32::MAX))?).max(2);
+    // ZooKeeper takes less than 2 for 2 as well: a snapshot after every command cannot be meant.
+    let snap_count = settings.number("snapCount", i64::from(i32::MIN)..=i64::from(i32::MAX))?;
+    config.snap_count = to_u64(snap_count.max(2));
     let kib = settings.number("snapSizeLimitInKb", i64::from(i32::MIN)..=1 << 40)?;
     config.snap_log_bytes = (kib > 0).then(|| to_u64(kib) << 10);
     config.slow_flush_ms = to_u64(settings.number("fsync.warningthresholdms", 0..=86_400_000)?);
@@ -221,15 +223,16 @@ fn connections(
     config: &mut Config,
     warnings: &mut Vec<Warning>,
 ) -> Result<(), ConfigError> {
+    const INT_MIN: i64 = i32::MIN as i64;
     const INT_MAX: i64 = i32::MAX as i64;
-    // ZooKeeper takes a negative number for "no limit" as well.
+    // ZooKeeper takes every negative number for "no limit" as well.
     let limit = |name| -> Result<u32, ConfigError> {
-        let limit = settings.number(name, -1..=INT_MAX)?;
+        let limit = settings.number(name, INT_MIN..=INT_MAX)?;
         Ok(u32::try_from(limit).unwrap_or(0))
     };
     config.max_client_cnxns = limit("maxClientCnxns")?;
     config.max_cnxns = limit("maxCnxns")?;
-    let backlog = settings.number("clientPortListenBacklog", -1..=INT_MAX)?;
+    let backlog = settings.number("clientPortListenBacklog", INT_MIN..=INT_MAX)?;
     config.listen_backlog = u32::try_from(backlog).ok().filter(|backlog| *backlog > 0);
     config.tcp_keep_alive = settings.boolean("clientTcpKeepAlive")?;
     config.sessionless_timeout_ms =

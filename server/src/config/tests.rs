@@ -212,10 +212,10 @@ fn wrong_values_say_what_is_allowed() {
         "#]],
         ),
         (
-            "maxClientCnxns=-2",
+            "maxClientCnxns=many",
             expect![[r#"
-            error: maxClientCnxns=-2 (line 3 of the configuration file): must be a
-              whole number from -1 to 2147483647
+            error: maxClientCnxns=many (line 3 of the configuration file): must be
+              a whole number from -2147483648 to 2147483647
         "#]],
         ),
         (
@@ -239,10 +239,10 @@ fn wrong_values_say_what_is_allowed() {
         "#]],
         ),
         (
-            "peerType=observer",
+            "peerType=witness",
             expect![[r#"
-            error: peerType=observer (line 3 of the configuration file): must be
-              participant (ensembles come with a later version)
+            error: peerType=witness (line 3 of the configuration file): must be
+              participant or observer
         "#]],
         ),
         (
@@ -518,7 +518,7 @@ fn without_anything_only_this_machine_is_served() {
 #[test]
 fn odd_numbers_that_zookeeper_takes() {
     check(
-        "snapCount=1\nmaxClientCnxns=-1\nmaxCnxns=-1",
+        "snapCount=0\nmaxClientCnxns=-3\nmaxCnxns=-3\npeerType=OBSERVER",
         &[],
         &expect![[r#"
         maxClientCnxns=0 snapCount=2
@@ -527,6 +527,9 @@ fn odd_numbers_that_zookeeper_takes() {
     let file = format!("{MINIMAL}snapSizeLimitInKb=-1\nclientPortListenBacklog=7");
     let (config, _) = parse(&file, &[], Flags::default()).expect("valid");
     assert_eq!((config.snap_log_bytes, config.listen_backlog), (None, Some(7)));
+    let file = format!("{MINIMAL}snapCount=-5\nclientPortListenBacklog=-7");
+    let (config, _) = parse(&file, &[], Flags::default()).expect("valid");
+    assert_eq!((config.snap_count, config.listen_backlog), (2, None));
 }
 
 /// What `lines` make of the connection throttle: tokens, what comes back, new and renewed sessions.
