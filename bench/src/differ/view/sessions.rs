@@ -100,6 +100,9 @@ impl View {
         self.ping(number)?;
         let Some(mut old) = self.clients[number].connection.take() else { return Ok(()) };
         self.resume(number, Resumption::Plain, &[])?;
+        // Apache forgets which connection has a session when the end of an earlier one is noticed
+        // late: then the old one is closed when it says something.
+        old.send_xid(-2, op::PING, &[]).ok();
         self.rest_of(number, &mut old)
     }
 
