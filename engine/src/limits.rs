@@ -20,6 +20,12 @@ pub const WINDOW_SLOTS_MAX: usize = 64;
 /// Bytes that a leader may have accepted and not committed (R5). Beyond: commands wait.
 pub const WINDOW_BYTES_MAX: usize = 64 << 20;
 
+/// Committed batches that stay in memory for followers that are a little behind. Beyond: fetched.
+pub const KEPT_SLOTS_MAX: usize = 64;
+
+/// Bytes of committed batches that stay in memory for followers. Beyond: they fetch.
+pub const KEPT_BYTES_MAX: usize = 16 << 20;
+
 /// Unit of direct I/O and of log blocks, whatever the device reports.
 pub const SECTOR_BYTES: usize = 4096;
 

@@ -1,23 +1,31 @@
-//! This replica's own log, without its bytes: where it ends, what of it is durable, and what of it
-//! is committed. Every append goes through here, so this is where the log's invariants are checked.
+//! This replica's own log, without most of its bytes: where it ends, what of it is durable, and
+//! what of it is committed. Every append goes through here, so this is where the log's invariants
+//! are checked.
 
 use alloc::sync::Arc;
 
-use super::window::Window;
+use super::{
+    Bounds,
+    message::LogEnd,
+    mutant::{Mutant, is_broken},
+    window::Window,
+};
 use crate::{
     batch::{Base, Batch, BatchKind},
     ids::{Epoch, LogPos, Slot, Zxid},
 };
 
 /// The log.
+///
+/// Invariant: start of the window <= `taken` <= `commit` <= end of the window (I7).
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(super) struct Log {
-    /// The last batch.
-    end: Base,
+    /// What is in memory: everything after `taken`, and some before.
+    window: Window,
     /// Every slot up to it is decided. Never goes back (I7).
     commit: Slot,
-    /// Everything after `commit`.
-    window: Window,
+    /// Every slot up to it came out of [`Self::pop_committed`].
+    taken: Slot,
     /// The last record that was handed out for the disk.
     appended: LogPos,
     /// The last record that is on the disk, and all before it.
@@ -28,8 +36,8 @@ impl Log {
     /// The log that recovery found: decided up to `base`, and with the records up to `appended`,
     /// all durable.
     pub(super) fn new(base: Base, appended: LogPos) -> Self {
-        let window = Window::default();
-        Self { end: base, commit: base.slot, window, appended, durable: appended }
+        let (commit, window) = (base.slot, Window::new(base));
+        Self { window, commit, taken: commit, appended, durable: appended }
     }
 
     /// Puts a batch that recovery found at the end.
@@ -50,9 +58,15 @@ impl Log {
         self.appended
     }
 
+    /// Cuts off `first` and everything after it, to make room for another batch: nothing is cut
+    /// without an append that says so on the disk. What is decided stays (R2).
+    pub(super) fn truncate(&mut self, first: Slot) {
+        assert!(self.commit < first, "R2: cuts {first:?}, decided up to {:?}", self.commit);
+        self.window.truncate(first);
+    }
+
     fn extend(&mut self, pos: LogPos, batch: Arc<Batch>) {
-        assert_continues(&self.end, &batch);
-        self.end = Base::of(&batch.header);
+        assert_continues(self.window.end(), &batch);
         self.window.push(pos, batch);
     }
 
@@ -66,19 +80,47 @@ impl Log {
     /// Decides every slot up to `commit`. What was decided comes out of [`Self::pop_committed`].
     pub(super) fn commit_up_to(&mut self, commit: Slot) {
         assert!(self.commit <= commit, "I7: commit {:?} then {commit:?}", self.commit);
-        assert!(commit <= self.end.slot, "I7: commit {commit:?} of {:?}", self.end.slot);
+        let end = self.end().slot;
+        assert!(commit <= end, "I7: commit {commit:?} of {end:?}");
         self.commit = commit;
     }
 
     /// The oldest decided batch that was not taken yet.
     pub(super) fn pop_committed(&mut self) -> Option<Arc<Batch>> {
-        self.window.pop_committed(self.commit)
+        if self.taken == self.commit {
+            return None;
+        }
+        self.taken = self.taken.next();
+        self.window.after(Slot(self.taken.0 - 1)).next().cloned()
+    }
+
+    /// Forgets what was taken, except for what `bounds` keep. What is not durable stays: the
+    /// window is how this log knows what is.
+    pub(super) fn trim(&mut self, bounds: &Bounds) {
+        let kept = |log: &Self| {
+            let is_taken = |batch: &&Arc<Batch>| batch.header.slot <= log.taken;
+            let kept = log.window.after(log.window.start().slot).take_while(is_taken);
+            kept.fold((0, 0), |(count, bytes), batch| (count + 1, bytes + batch.payload.len()))
+        };
+        let (mut count, mut bytes) = kept(self);
+        while count > bounds.kept_slots_max || bytes > bounds.kept_bytes_max {
+            let slot = self.window.start().slot;
+            let oldest = self.window.after(slot).next().expect("it was counted");
+            if self.durable_slot() == slot {
+                return;
+            }
+            (count, bytes) = (count - 1, bytes - oldest.payload.len());
+            self.window.pop();
+        }
     }
 
     /// The highest slot up to which everything is durable here: this replica's vote for a commit,
     /// and not a slot more (I6).
     pub(super) fn durable_slot(&self) -> Slot {
-        self.window.durable_slot(self.durable).unwrap_or(self.commit)
+        if is_broken(Mutant::StoredAtAppend) {
+            return self.end().slot;
+        }
+        self.window.durable_slot(self.durable)
     }
 
     /// How many batches are not durable.
@@ -86,16 +128,46 @@ impl Log {
         self.window.in_flight_count(self.durable)
     }
 
+    /// How many batches are not known to be decided.
+    pub(super) fn open_count(&self) -> usize {
+        usize::try_from(self.end().slot.0 - self.commit.0).expect("the window is small")
+    }
+
+    /// How many payload bytes they have.
+    pub(super) fn open_bytes(&self) -> usize {
+        self.window.after(self.commit).map(|batch| batch.payload.len()).sum()
+    }
+
+    /// Whether this log is another one's up to `end`, whose log has everything that is decided.
+    pub(super) fn matches(&self, end: LogEnd) -> bool {
+        match self.window.base_at(end.slot) {
+            Some(base) => base.origin == end.origin,
+            // What is decided is the same everywhere.
+            None => end.slot <= self.commit,
+        }
+    }
+
+    /// The log up to `slot`, if that is known in memory.
+    pub(super) fn base_at(&self, slot: Slot) -> Option<Base> {
+        self.window.base_at(slot)
+    }
+
+    /// The batches after `slot`. It must not be before [`Self::start`].
+    pub(super) fn after(&self, slot: Slot) -> impl Iterator<Item = &Arc<Batch>> {
+        self.window.after(slot)
+    }
+
+    /// Everything after this slot is in memory.
+    pub(super) fn start(&self) -> Slot {
+        self.window.start().slot
+    }
+
     pub(super) fn end(&self) -> &Base {
-        &self.end
+        self.window.end()
     }
 
     pub(super) fn commit(&self) -> Slot {
         self.commit
-    }
-
-    pub(super) fn window(&self) -> &Window {
-        &self.window
     }
 
     pub(super) fn durable(&self) -> LogPos {

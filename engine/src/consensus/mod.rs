@@ -7,39 +7,55 @@
 //! leader.) Leader, follower and candidate are what the papers call proposer, acceptor and a
 //! proposer in phase 1.
 //!
-//! Rules are numbered R and invariants I, as in the protocol's description. What is here is what
-//! a voter does that needs nobody else: it claims a ballot ([`candidate`]), leads ([`leader`]),
-//! counts durable votes ([`quorum`]) and decides. A batch is opaque: bytes and a header.
+//! Rules are numbered R and invariants I, as in the protocol's description. A batch is opaque:
+//! bytes and a header. Nothing in [`Ready`] has to be held back by the driver: what depends on the
+//! disk stays inside until [`Consensus::record_durable`] covers it. One step of a driver:
+//! `record_durable`, `receive` and `tick` as things have happened, `lead_and_decide`, any number of
+//! `propose`, and `send` at the end.
 //!
-//! Reading order: [`config`], [`quorum`], `window`, `log`, [`candidate`], [`leader`],
-//! [`read_index`].
+//! Reading order: [`config`], [`quorum`], [`message`], `window`, `log`, `candidate`, `follower`,
+//! `leader`, `peer`, [`read_index`], `timer`. `mutant` is for tests alone.
 #![deny(clippy::wildcard_enum_match_arm)]
 
 mod ballot;
 mod candidate;
 pub mod config;
+mod follower;
 mod leader;
 mod log;
+pub mod message;
+mod mutant;
+mod peer;
 pub mod quorum;
 pub mod read_index;
 #[cfg(test)]
 mod tests;
+mod timer;
 mod window;
 
 use alloc::{sync::Arc, vec::Vec};
 
+pub use self::timer::Timing;
+
 use self::{
-    candidate::Candidate,
+    candidate::{Candidate, PreCandidate, Promise},
     config::{Config, Voter},
+    follower::Follower,
     leader::Leader,
     log::Log,
-    quorum::quorum_count,
+    message::Message,
+    mutant::{Mutant, is_broken},
+    peer::Peer,
     read_index::{ReadId, ReadIndex, ReadQueue},
+    timer::Timer,
 };
 use crate::{
     batch::{self, Base, Batch, BatchHeader, BatchKind},
-    ids::{Ballot, Epoch, LogPos, Slot, WallTime, Zxid},
-    limits::{BATCH_BYTES_MAX, WINDOW_BYTES_MAX, WINDOW_SLOTS_MAX},
+    ids::{Ballot, Epoch, Instant, LogPos, ReplicaId, Slot, WallTime, Zxid},
+    limits::{
+        BATCH_BYTES_MAX, BATCH_BYTES_TARGET, KEPT_BYTES_MAX, KEPT_SLOTS_MAX, WINDOW_BYTES_MAX,
+        WINDOW_SLOTS_MAX,
+    },
 };
 
 /// From this counter on, the next batch starts a new epoch. Every command takes at least one byte
@@ -73,6 +89,18 @@ pub enum Record {
     Batch(Ballot, Arc<Batch>),
 }
 
+/// Something for the disk.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Append {
+    /// Which of this replica's appends it is.
+    pub pos: LogPos,
+    /// The commit slot as known from the appends before this one. Never a later one: a crash that
+    /// keeps this record may lose the batch that a later commit slot is about.
+    pub commit: Slot,
+    /// What.
+    pub record: Record,
+}
+
 /// What commands a leader proposes as one batch.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Proposal {
@@ -84,11 +112,99 @@ pub struct Proposal {
     pub zxid_count: u32,
 }
 
+/// How much of the log is in memory.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Bounds {
+    /// Batches that a leader may have accepted and not committed (R5).
+    pub window_slots_max: usize,
+    /// Bytes that a leader may have accepted and not committed (R5).
+    pub window_bytes_max: usize,
+    /// Committed batches that are kept for followers that are a little behind.
+    pub kept_slots_max: usize,
+    /// Their bytes.
+    pub kept_bytes_max: usize,
+    /// Bytes of one message of batches; a batch that is larger travels alone.
+    pub message_bytes_max: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            window_slots_max: WINDOW_SLOTS_MAX,
+            window_bytes_max: WINDOW_BYTES_MAX,
+            kept_slots_max: KEPT_SLOTS_MAX,
+            kept_bytes_max: KEPT_BYTES_MAX,
+            message_bytes_max: BATCH_BYTES_TARGET,
+        }
+    }
+}
+
+/// What a replica must be told.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Settings {
+    /// Which replica it is, and which data directory it has.
+    pub own: Voter,
+    /// Who votes.
+    pub config: Config,
+    /// How much of the log is in memory.
+    pub bounds: Bounds,
+    /// When elections are.
+    pub timing: Timing,
+}
+
+impl Settings {
+    /// The replica `own` of the cluster `config`, with the usual bounds.
+    #[must_use]
+    pub fn new(own: Voter, config: Config) -> Self {
+        let mut bounds = Bounds::default();
+        if config.voters().len() == 1 {
+            // Nobody follows.
+            bounds.kept_slots_max = 0;
+        }
+        Self { own, config, bounds, timing: Timing::default() }
+    }
+}
+
+/// What the driver has to carry out, in any order and without waiting.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Ready {
+    /// For the disk, in order.
+    pub appends: Vec<Append>,
+    /// For other replicas. May be lost, repeated and reordered.
+    pub messages: Vec<(ReplicaId, Message)>,
+    /// Who lacks decided batches: the driver reads them where it has them and sends
+    /// [`Message::Frames`], as many as it likes.
+    pub fetches: Vec<Fetch>,
+    /// Decided batches, in slot order without a gap.
+    pub committed: Vec<Arc<Batch>>,
+    /// Answers every question for a read index up to its id.
+    pub read: Option<ReadIndex>,
+}
+
+/// Decided batches that somebody lacks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Fetch {
+    /// Who.
+    pub to: ReplicaId,
+    /// The first.
+    pub first: Slot,
+    /// The last that may be sent under `ballot`.
+    pub last: Slot,
+    /// For [`Message::Frames`].
+    pub ballot: Ballot,
+}
+
+impl Ready {
+    fn send(&mut self, to: ReplicaId, message: Message) {
+        self.messages.push((to, message));
+    }
+}
+
 /// What a replica is doing under the ballot that it knows.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 enum Role {
-    /// It neither leads nor tries to.
-    Idle,
+    Follower(Follower),
+    PreCandidate(PreCandidate),
     Candidate(Candidate),
     Leader(Leader),
 }
@@ -98,17 +214,25 @@ enum Role {
 pub struct Consensus {
     own: Voter,
     config: Config,
+    bounds: Bounds,
+    timing: Timing,
     /// The highest ballot that was promised. Never goes down (I3).
     promised: Ballot,
+    /// The record of that promise.
+    promised_at: LogPos,
+    /// The highest ballot that somebody else is known to have promised. A hint, for the next claim.
+    heard_of: Ballot,
     log: Log,
     role: Role,
     reads: ReadQueue,
+    timer: Timer,
 }
 
 impl Consensus {
-    /// The replica `own` of the cluster `config`, as it was before its restart.
+    /// A replica as it was before its restart.
     #[must_use]
-    pub fn recover(own: Voter, config: Config, remembered: Remembered) -> Self {
+    pub fn recover(settings: Settings, remembered: Remembered) -> Self {
+        let Settings { own, config, bounds, timing } = settings;
         let mut log = Log::new(remembered.base, remembered.appended);
         for batch in remembered.batches {
             let origin = batch.header.origin;
@@ -118,64 +242,132 @@ impl Consensus {
         // A commit is written down only after it was one, and what was decided once stays so.
         let commit = remembered.commit.min(log.end().slot);
         log.commit_up_to(commit.max(log.commit()));
-        let promised = remembered.promised;
-        Self { own, config, promised, log, role: Role::Idle, reads: ReadQueue::default() }
-    }
-
-    /// Claims a ballot if nobody else is needed for it. (With other voters, timers and their
-    /// answers decide when.) Returns what must be durable first.
-    #[must_use]
-    pub fn campaign(&mut self) -> Option<(LogPos, Record)> {
-        let can_win_alone =
-            self.config.has_vote(self.own) && quorum_count(self.config.voters().len()) == 1;
-        if self.role != Role::Idle || !can_win_alone {
-            return None;
+        let forgets = is_broken(Mutant::PromiseForgotten);
+        Self {
+            own,
+            config,
+            bounds,
+            timing,
+            promised: if forgets { log.end().origin } else { remembered.promised },
+            promised_at: remembered.appended,
+            heard_of: Ballot::default(),
+            role: Role::Follower(Follower::new(log.commit())),
+            log,
+            reads: ReadQueue::default(),
+            timer: Timer::default(),
         }
-        let ballot = self.promised.next(self.own.id);
-        self.promise(ballot);
-        let pos = self.log.append_other();
-        self.role = Role::Candidate(Candidate::new(ballot, pos));
-        tracing::debug!(?ballot, "campaigning");
-        Some((pos, Record::Promise(ballot)))
     }
 
-    /// The disk holds every append up to `durable`: counts what waited for it.
+    /// The disk holds every append up to `durable`: what waited for it counts now.
     pub fn record_durable(&mut self, durable: LogPos) {
         self.log.record_durable(durable);
-        match &mut self.role {
-            Role::Idle => {}
-            Role::Candidate(candidate) => candidate.record_durable(durable),
-            Role::Leader(leader) => leader.record_stored(self.own.id, self.log.durable_slot()),
+    }
+
+    /// Takes a message of `from`. One function looks at what it is; those of the roles compute.
+    pub fn receive(&mut self, now: Instant, from: Voter, message: Message, ready: &mut Ready) {
+        let is_known = self.config.has_vote(from) || is_broken(Mutant::StrangerVotes);
+        if !is_known || !self.has_vote() {
+            self.receive_as_stranger(from.id, is_known, message, ready);
+            return;
+        }
+        let from = from.id;
+        match message {
+            Message::Fetch { first } => self.on_fetch(from, first, ready),
+            Message::Frames { ballot, batches } => self.on_frames(ballot, batches, ready),
+            Message::PreVote { ballot, commit } => {
+                self.on_pre_vote(now, from, (ballot, commit), ready);
+            }
+            Message::PreVoteAnswer { ballot, is_granted, promised, commit } => {
+                self.heard_of = self.heard_of.max(promised);
+                self.fetch_up_to(from, commit, ready);
+                self.on_pre_vote_answer(from, (ballot, is_granted), ready);
+            }
+            Message::Prepare { ballot, end, commit } => {
+                self.on_prepare(from, ballot, (end, commit), ready);
+            }
+            Message::Promise { ballot, end, commit, tail } => {
+                self.on_promise(ballot, Promise { voter: from, end, commit, tail });
+            }
+            Message::Reject { promised, commit } => {
+                self.heard_of = self.heard_of.max(promised);
+                self.on_reject(from, (promised, commit), ready);
+            }
+            Message::Accept { ballot, previous, batches, commit } => {
+                self.on_accept(now, (ballot, previous), batches, commit, ready);
+            }
+            Message::Accepted { ballot, stored } => {
+                self.on_answer(now, (from, ballot), |peer, _| peer.record_stored(stored));
+            }
+            Message::Mismatch { ballot, commit } => {
+                self.on_answer(now, (from, ballot), |peer, _| peer.record_mismatch(commit));
+            }
+            Message::Commit { ballot, commit } => self.on_commit(now, ballot, commit, ready),
+            Message::Heartbeat { ballot, commit, round, has_quorum, must_fetch } => {
+                let flags = (has_quorum, must_fetch);
+                self.on_heartbeat(now, (ballot, round), commit, flags, ready);
+            }
+            Message::HeartbeatAck { ballot, round, commit } => {
+                let note = |peer: &mut Peer, log: &Log| peer.record_heartbeat(round, commit, log);
+                self.on_answer(now, (from, ballot), note);
+            }
         }
     }
 
-    /// Starts to lead if a quorum has promised. Returns the first batch of the ballot: a new epoch,
-    /// behind everything that the log has, which is decided together with it (R3).
-    #[must_use]
-    pub fn lead(&mut self, wall: WallTime) -> Option<(LogPos, Record)> {
-        let Role::Candidate(candidate) = &self.role else { return None };
-        if !candidate.has_quorum(&self.config) {
-            return None;
+    /// A data directory that is not in the configuration neither votes nor is counted (R10): it
+    /// takes part in nothing but the catching up of decided batches.
+    fn receive_as_stranger(
+        &mut self,
+        from: ReplicaId,
+        is_known: bool,
+        message: Message,
+        ready: &mut Ready,
+    ) {
+        match message {
+            Message::Fetch { first } => self.on_fetch(from, first, ready),
+            Message::Frames { ballot, batches } => self.on_frames(ballot, batches, ready),
+            Message::Heartbeat { commit, .. } | Message::Commit { commit, .. } => {
+                if is_known {
+                    self.fetch_up_to(from, commit, ready);
+                }
+            }
+            Message::PreVote { .. }
+            | Message::PreVoteAnswer { .. }
+            | Message::Prepare { .. }
+            | Message::Promise { .. }
+            | Message::Reject { .. }
+            | Message::Accept { .. }
+            | Message::Accepted { .. }
+            | Message::Mismatch { .. }
+            | Message::HeartbeatAck { .. } => {}
         }
-        let ballot = candidate.ballot();
-        assert!(ballot == self.promised, "leads only what it promised last");
-        let mut leader = Leader::new(ballot, self.log.end().slot.next(), &self.config);
-        leader.record_stored(self.own.id, self.log.durable_slot());
-        self.role = Role::Leader(leader);
-        let epoch = Epoch(self.log.end().epoch.0 + 1);
-        tracing::info!(round = ballot.round, epoch = epoch.0, "leading");
-        Some(self.start_epoch(ballot, wall))
+    }
+
+    /// Asks for promises, leads if a quorum has promised, and decides what a quorum has stored.
+    /// Before new batches: their records carry the commit slot, and the window has room again.
+    pub fn lead_and_decide(&mut self, now: Instant, wall: WallTime, ready: &mut Ready) {
+        self.prepare(ready);
+        self.lead(now, wall, ready);
+        self.decide();
+        self.take_committed(ready);
+    }
+
+    /// Ends a step: says whatever there is to say.
+    pub fn send(&mut self, now: Instant, ready: &mut Ready) {
+        self.take_committed(ready);
+        self.replicate(ready);
+        self.answer(ready);
+        self.answer_reads(now, ready);
     }
 
     /// Whether [`Self::propose`] may be called: this replica leads, its window has room (R5), and
     /// fewer than `appends_in_flight_max` of its batches are on their way to the disk.
     #[must_use]
     pub fn may_propose(&self, appends_in_flight_max: usize) -> bool {
-        let window = self.log.window();
         matches!(self.role, Role::Leader(_))
             && self.log.in_flight_count() < appends_in_flight_max
-            && window.len() < WINDOW_SLOTS_MAX
-            && window.bytes() < WINDOW_BYTES_MAX
+            && (self.log.open_count() < self.bounds.window_slots_max
+                || is_broken(Mutant::WindowUnbounded))
+            && self.log.open_bytes() < self.bounds.window_bytes_max
     }
 
     /// Whether the epoch's counter has come so far that a new epoch must be started before the next
@@ -190,10 +382,9 @@ impl Consensus {
     /// # Panics
     ///
     /// Unless it leads.
-    #[must_use]
-    pub fn renew_epoch(&mut self, wall: WallTime) -> (LogPos, Record) {
-        let ballot = self.leader_ballot().expect("only a leader proposes");
-        self.start_epoch(ballot, wall)
+    pub fn renew_epoch(&mut self, wall: WallTime, ready: &mut Ready) {
+        assert!(self.leader_ballot().is_some(), "only a leader proposes");
+        self.start_epoch(wall, ready);
     }
 
     /// Puts a batch of commands at the end of the log.
@@ -201,27 +392,14 @@ impl Consensus {
     /// # Panics
     ///
     /// Unless it leads and the window has room.
-    #[must_use]
-    pub fn propose(&mut self, proposal: Proposal, wall: WallTime) -> (LogPos, Record) {
-        let ballot = self.leader_ballot().expect("only a leader proposes");
+    pub fn propose(&mut self, proposal: Proposal, wall: WallTime, ready: &mut Ready) {
+        assert!(self.leader_ballot().is_some(), "only a leader proposes");
         assert!(proposal.command_count > 0, "a batch has a command");
-        assert!(self.log.window().len() < WINDOW_SLOTS_MAX, "I8: the window is full");
+        let has_room = self.log.open_count() < self.bounds.window_slots_max;
+        assert!(has_room || is_broken(Mutant::WindowUnbounded), "I8: the window is full");
         let end = self.log.end();
         let place = Place { kind: BatchKind::Commands, epoch: end.epoch, last: end.last_zxid };
-        self.append(ballot, &place, proposal, wall)
-    }
-
-    /// Decides what a quorum has durably, and appends it to `committed` in slot order.
-    pub fn commit(&mut self, committed: &mut Vec<Arc<Batch>>) {
-        match &self.role {
-            Role::Idle | Role::Candidate(_) => {}
-            Role::Leader(leader) => {
-                if let Some(slot) = leader.committable() {
-                    self.log.commit_up_to(slot);
-                }
-            }
-        }
-        committed.extend(core::iter::from_fn(|| self.log.pop_committed()));
+        self.append(&place, proposal, wall, ready);
     }
 
     /// Asks for a read index.
@@ -229,24 +407,11 @@ impl Consensus {
         self.reads.ask(id);
     }
 
-    /// Answers questions for a read index. Only a leader that has decided a batch of its ballot
-    /// knows every slot that was decided before (R9); and it must know that it still leads: a
-    /// quorum that consists of itself cannot have promised another ballot.
-    #[must_use]
-    pub fn read_index(&mut self) -> Option<ReadIndex> {
-        let Role::Leader(leader) = &self.role else { return None };
-        let leads_for_sure = quorum_count(self.config.voters().len()) == 1;
-        if !leads_for_sure || self.log.commit() < leader.first() {
-            return None;
-        }
-        self.reads.answer(self.log.commit())
-    }
-
     /// The ballot under which it leads.
     #[must_use]
     pub fn leader_ballot(&self) -> Option<Ballot> {
         match &self.role {
-            Role::Idle | Role::Candidate(_) => None,
+            Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => None,
             Role::Leader(leader) => Some(leader.ballot()),
         }
     }
@@ -255,9 +420,15 @@ impl Consensus {
     #[must_use]
     pub fn is_established(&self) -> bool {
         match &self.role {
-            Role::Idle | Role::Candidate(_) => false,
+            Role::Follower(_) | Role::PreCandidate(_) | Role::Candidate(_) => false,
             Role::Leader(leader) => leader.first() <= self.log.commit(),
         }
+    }
+
+    /// The highest ballot that it has promised.
+    #[must_use]
+    pub fn promised(&self) -> Ballot {
+        self.promised
     }
 
     /// Every slot up to this one is decided.
@@ -284,21 +455,32 @@ impl Consensus {
         self.log.append_other()
     }
 
-    fn start_epoch(&mut self, ballot: Ballot, wall: WallTime) -> (LogPos, Record) {
+    /// Whether this replica may vote: its data directory is the one that was admitted (R10).
+    fn has_vote(&self) -> bool {
+        self.config.has_vote(self.own) || is_broken(Mutant::StrangerVotes)
+    }
+
+    fn send_to_others(&self, message: &Message, ready: &mut Ready) {
+        for voter in self.config.voters().iter().filter(|voter| voter.id != self.own.id) {
+            ready.send(voter.id, message.clone());
+        }
+    }
+
+    fn take_committed(&mut self, ready: &mut Ready) {
+        ready.committed.extend(core::iter::from_fn(|| self.log.pop_committed()));
+        self.log.trim(&self.bounds);
+    }
+
+    fn start_epoch(&mut self, wall: WallTime, ready: &mut Ready) {
         let epoch = Epoch(self.log.end().epoch.0 + 1);
         let place = Place { kind: BatchKind::NewEpoch, epoch, last: Zxid::new(epoch, 0) };
         let nothing = Proposal { payload: Arc::from([]), command_count: 0, zxid_count: 0 };
-        self.append(ballot, &place, nothing, wall)
+        self.append(&place, nothing, wall, ready);
     }
 
-    fn append(
-        &mut self,
-        ballot: Ballot,
-        place: &Place,
-        proposal: Proposal,
-        wall: WallTime,
-    ) -> (LogPos, Record) {
-        assert!(ballot == self.promised, "I3, I4: proposes under what it promised last");
+    fn append(&mut self, place: &Place, proposal: Proposal, wall: WallTime, ready: &mut Ready) {
+        let ballot = self.promised;
+        assert!(self.leader_ballot() == Some(ballot), "I3, I4: leads what it promised last");
         let end = self.log.end();
         let mut header = BatchHeader {
             slot: end.slot.next(),
@@ -314,14 +496,14 @@ impl Consensus {
             hash: 0,
         };
         header.hash = batch::hash(&header, &proposal.payload);
-        let batch = Arc::new(Batch { header, payload: proposal.payload });
-        let pos = self.log.append(batch.clone());
-        (pos, Record::Batch(ballot, batch))
+        self.append_batch(Arc::new(Batch { header, payload: proposal.payload }), ready);
     }
 
-    fn promise(&mut self, ballot: Ballot) {
-        assert!(self.promised < ballot, "I3: {ballot:?} after {:?}", self.promised);
-        self.promised = ballot;
+    fn append_batch(&mut self, batch: Arc<Batch>, ready: &mut Ready) {
+        let commit = self.log.commit();
+        let pos = self.log.append(batch.clone());
+        let record = Record::Batch(self.promised, batch);
+        ready.appends.push(Append { pos, commit, record });
     }
 }
 

@@ -16,12 +16,14 @@ pub struct ReadIndex {
     pub slot: Slot,
 }
 
-/// Questions that are not answered yet. Any number of them costs the same: one confirmation
-/// answers all.
+/// Questions that are not answered yet. Any number of them costs the same: one heartbeat answers
+/// all that were asked before it left.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub(super) struct ReadQueue {
-    /// The newest question.
+    /// The newest question that no heartbeat confirms yet.
     asked: Option<ReadId>,
+    /// The heartbeat under way, and the newest question that it confirms.
+    round: Option<(u64, ReadId)>,
 }
 
 impl ReadQueue {
@@ -31,9 +33,25 @@ impl ReadQueue {
         self.asked = Some(id);
     }
 
-    /// Answers all questions. The caller has made sure, after they were asked, that it still leads
-    /// and that `commit` covers every slot that was decided before it led.
-    pub(super) fn answer(&mut self, commit: Slot) -> Option<ReadIndex> {
-        self.asked.take().map(|id| ReadIndex { id, slot: commit })
+    /// Whether a heartbeat is wanted.
+    pub(super) fn wants_round(&self) -> bool {
+        self.round.is_none() && self.asked.is_some()
+    }
+
+    /// Heartbeat `round`, which leaves now, confirms what was asked until now.
+    pub(super) fn start_round(&mut self, round: u64) {
+        self.round = self.asked.take().map(|id| (round, id));
+    }
+
+    /// The newest question that is confirmed.
+    pub(super) fn finish_round(&mut self, is_confirmed: impl Fn(u64) -> bool) -> Option<ReadId> {
+        let (_, id) = self.round.take_if(|(round, _)| is_confirmed(*round))?;
+        Some(id)
+    }
+
+    /// This replica does not lead any more: the questions wait for the next time.
+    pub(super) fn lose_round(&mut self) {
+        let unanswered = self.round.take().map(|(_, id)| id);
+        self.asked = self.asked.max(unanswered);
     }
 }

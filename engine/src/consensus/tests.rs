@@ -1,9 +1,12 @@
 //! Stories of a leader's count of votes. What one voter does with a disk is told in `replica`.
 
+mod explorer;
+mod random;
+mod world;
+
 use alloc::{
     format,
     string::{String, ToString},
-    vec,
     vec::Vec,
 };
 
@@ -30,7 +33,7 @@ fn nothing() -> Remembered {
 /// Replica 1 leads `count` voters, and its ballot begins with slot 5. Lines are `voter slot`.
 fn check(count: u16, script: &str, expected: &Expect) {
     let ballot = Ballot { round: 3, replica: ReplicaId(1) };
-    let mut leader = Leader::new(ballot, Slot(5), &voters(count));
+    let mut leader = Leader::new(ballot, Slot(5), &voters(count), Instant(0));
     let mut out = String::new();
     for line in script.lines().map(str::trim) {
         let words: Vec<&str> = line.split(' ').collect();
@@ -113,46 +116,51 @@ fn late_answers_and_strangers_change_nothing() {
 
 #[test]
 fn a_candidate_counts_itself_when_its_promise_is_durable() {
-    let (config, ballot) = (voters(3), Ballot { round: 1, replica: ReplicaId(1) });
-    let mut candidate = Candidate::new(ballot, LogPos(4));
-    candidate.record_promise(ReplicaId(2));
-    candidate.record_promise(ReplicaId(2));
-    candidate.record_durable(LogPos(3));
-    assert!(!candidate.has_quorum(&config), "its own promise may still be forgotten");
-    candidate.record_durable(LogPos(4));
-    assert!(candidate.has_quorum(&config));
+    let mut consensus =
+        Consensus::recover(Settings::new(voters(1).voters()[0], voters(1)), nothing());
+    let mut ready = Ready::default();
+    consensus.campaign(&mut ready);
+    consensus.lead_and_decide(Instant(0), WallTime(0), &mut ready);
+    assert_eq!(consensus.leader_ballot(), None, "its own promise may still be forgotten");
+    consensus.record_durable(LogPos(1));
+    consensus.lead_and_decide(Instant(0), WallTime(0), &mut ready);
+    assert!(consensus.leader_ballot().is_some());
 }
 
 #[test]
 fn a_stranger_with_the_name_of_a_voter_does_not_campaign() {
     let own = Voter { id: ReplicaId(1), incarnation: Incarnation(99) };
-    let mut consensus = Consensus::recover(own, voters(1), nothing());
-    assert_eq!(consensus.campaign(), None);
+    let mut consensus = Consensus::recover(Settings::new(own, voters(1)), nothing());
+    let mut ready = Ready::default();
+    consensus.campaign_alone(&mut ready);
+    assert_eq!(ready, Ready::default());
 }
 
 #[test]
 fn a_full_counter_starts_an_epoch_without_an_election() {
-    let own = voters(1).voters()[0];
-    let mut consensus = Consensus::recover(own, voters(1), nothing());
-    let (promise, _) = consensus.campaign().expect("nobody else is needed");
-    consensus.record_durable(promise);
-    let mut appends = vec![consensus.lead(WallTime(0)).expect("promised by a quorum")];
+    let settings = Settings::new(voters(1).voters()[0], voters(1));
+    let mut consensus = Consensus::recover(settings, nothing());
+    let mut ready = Ready::default();
+    consensus.campaign_alone(&mut ready);
+    consensus.record_durable(LogPos(1));
+    consensus.lead_and_decide(Instant(0), WallTime(0), &mut ready);
     // No batch has so many commands; a counter gets there by many batches.
     let proposal = |zxid_count| Proposal { payload: Arc::from([0]), command_count: 1, zxid_count };
-    appends.push(consensus.propose(proposal(COUNTER_MAX - 1), WallTime(0)));
+    consensus.propose(proposal(COUNTER_MAX - 1), WallTime(0), &mut ready);
     assert!(!consensus.needs_new_epoch(), "there is room for the largest batch");
-    appends.push(consensus.propose(proposal(1), WallTime(0)));
+    consensus.propose(proposal(1), WallTime(0), &mut ready);
     assert!(consensus.needs_new_epoch());
-    appends.push(consensus.renew_epoch(WallTime(0)));
-    appends.push(consensus.propose(proposal(1), WallTime(0)));
-    let text = appends.into_iter().map(|(_, record)| match record {
-        Record::Promise(_) => panic!("no election"),
+    consensus.renew_epoch(WallTime(0), &mut ready);
+    consensus.propose(proposal(1), WallTime(0), &mut ready);
+    let text = ready.appends.iter().map(|append| match &append.record {
+        Record::Promise(ballot) => format!("promise round {}", ballot.round),
         Record::Batch(ballot, batch) => {
             format!("round {} up to {}", ballot.round, batch.header.last_zxid())
         }
     });
     expect![[r#"
         [
+            "promise round 1",
             "round 1 up to 0x100000000",
             "round 1 up to 0x1fdeffffe",
             "round 1 up to 0x1fdefffff",

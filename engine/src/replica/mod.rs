@@ -22,7 +22,7 @@ pub use crate::consensus::{
 use self::{expiry::Expiry, queue::CommandQueue};
 use crate::{
     batch::Base,
-    consensus::{Consensus, Record, Remembered},
+    consensus::{Consensus, Ready, Record, Remembered, Settings},
     ids::{Ballot, Instant, LogPos, SessionId, Slot, WallTime},
     limits::BATCH_BYTES_TARGET,
     storage::{Append, AppendKind, recovery::Recovered},
@@ -81,7 +81,7 @@ impl Replica {
         let Recovered { promised, appended, base, batches, commit_hint, .. } = recovered;
         let remembered = Remembered { promised, appended, base, batches, commit: commit_hint };
         Self {
-            consensus: Consensus::recover(config.own, config.config, remembered),
+            consensus: Consensus::recover(Settings::new(config.own, config.config), remembered),
             appends_in_flight_max: config.appends_in_flight_max,
             queue: CommandQueue::default(),
             expiry: Expiry::new(config.tick_ms, now),
@@ -97,21 +97,15 @@ impl Replica {
         for commands in input.commands.drain(..) {
             self.queue.push(commands);
         }
-        if let Some(record) = self.consensus.campaign() {
-            self.append(record, output);
-        }
-        if let Some(record) = self.consensus.lead(input.wall) {
-            self.append(record, output);
-        }
-        // Before new batches: their records carry the commit slot, and the window has room again.
-        self.consensus.commit(&mut output.committed);
-        self.propose(input.wall, output);
+        let mut ready = Ready::default();
+        self.consensus.campaign_alone(&mut ready);
+        self.consensus.lead_and_decide(input.now, input.wall, &mut ready);
+        self.propose(input.wall, &mut ready);
         if let Some(id) = input.read.take() {
             self.consensus.ask_read_index(id);
         }
-        if let Some(index) = self.consensus.read_index() {
-            output.read = Some(index);
-        }
+        self.consensus.send(input.now, &mut ready);
+        Self::hand_over(ready, output);
         if let Some(base) = input.snapshot.take() {
             assert!(
                 base.slot <= self.consensus.commit_slot(),
@@ -168,24 +162,27 @@ impl Replica {
     }
 
     /// Makes batches of what waits, as far as the window and the disk allow.
-    fn propose(&mut self, wall: WallTime, output: &mut Output) {
+    fn propose(&mut self, wall: WallTime, ready: &mut Ready) {
         while !self.queue.is_empty() && self.consensus.may_propose(self.appends_in_flight_max) {
             if self.consensus.needs_new_epoch() {
-                let record = self.consensus.renew_epoch(wall);
-                self.append(record, output);
+                self.consensus.renew_epoch(wall, ready);
                 continue;
             }
             let Some(proposal) = self.queue.take_batch(BATCH_BYTES_TARGET) else { return };
-            let record = self.consensus.propose(proposal, wall);
-            self.append(record, output);
+            self.consensus.propose(proposal, wall, ready);
         }
     }
 
-    fn append(&self, (pos, record): (LogPos, Record), output: &mut Output) {
-        let kind = match record {
-            Record::Promise(ballot) => AppendKind::Promise { ballot },
-            Record::Batch(ballot, batch) => AppendKind::Batch { ballot, batch },
-        };
-        output.appends.push(Append { pos, commit: self.consensus.commit_slot(), kind });
+    fn hand_over(mut ready: Ready, output: &mut Output) {
+        assert!(ready.messages.is_empty(), "its own quorum has nobody to talk to");
+        output.appends.extend(ready.appends.into_iter().map(|append| {
+            let kind = match append.record {
+                Record::Promise(ballot) => AppendKind::Promise { ballot },
+                Record::Batch(ballot, batch) => AppendKind::Batch { ballot, batch },
+            };
+            Append { pos: append.pos, commit: append.commit, kind }
+        }));
+        output.committed.append(&mut ready.committed);
+        output.read = ready.read.or(output.read);
     }
 }

@@ -1,0 +1,102 @@
+//! Rules that tests break on purpose, one at a time: what does not find a broken rule does not
+//! check it. Outside of tests nothing is ever broken, and the compiler removes the questions.
+
+/// A rule that is broken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Mutant {
+    /// A batch counts as stored when it is handed to the disk (R4, I6).
+    StoredAtAppend,
+    /// The leader's own batches count when they are appended (R4).
+    LeaderCountsAppended,
+    /// A promise leaves before it is durable (R1).
+    PromiseNotDurable,
+    /// A candidate asks for promises before its own is durable (R1).
+    PrepareNotDurable,
+    /// An acknowledgement does not wait for the ballot's own record (R1).
+    BallotNotDurable,
+    /// A lower ballot than the promised one is accepted (R1).
+    AcceptLowerBallot,
+    /// What stands before the batches is not compared (R2).
+    PreviousNotChecked,
+    /// A batch that is there already under another ballot is kept (R2).
+    ConflictKept,
+    /// Everything after a batch that is there already is cut off (R2).
+    CutWithoutConflict,
+    /// Everything in a follower's log counts as the leader's, as if one accepted ballot stood for
+    /// the whole log (R2).
+    WholeLogMatches,
+    /// A follower takes the leader's commit slot for what it has itself at these slots (R2).
+    CommitUnmatched,
+    /// A batch of an earlier ballot is decided by counting (R4).
+    CommitEarlierBallot,
+    /// One vote less than a quorum is enough to decide (R4).
+    CommitByMinority,
+    /// One promise less than a quorum is enough to lead (R3).
+    LeadByMinority,
+    /// A candidate leads with its own log (R3).
+    OwnLogAdopted,
+    /// Of two promised logs, the longer one is adopted (R3).
+    LongestLogAdopted,
+    /// What was fetched is taken without a promise of the ballot that decided it (R6).
+    FramesWithoutBallot,
+    /// A restarted replica begins with the lowest ballot again (R1).
+    PromiseForgotten,
+    /// A leader that nobody has confirmed answers questions for a read index (R9).
+    ReadUnconfirmed,
+    /// A leader answers before a batch of its ballot is decided (R9).
+    ReadBeforeEstablished,
+    /// A data directory that is not in the configuration votes, and is counted (R10).
+    StrangerVotes,
+    /// The window has no bound (R5).
+    WindowUnbounded,
+}
+
+#[cfg(test)]
+impl Mutant {
+    /// All of them.
+    pub(super) const ALL: [Self; 22] = [
+        Self::StoredAtAppend,
+        Self::LeaderCountsAppended,
+        Self::PromiseNotDurable,
+        Self::PrepareNotDurable,
+        Self::BallotNotDurable,
+        Self::AcceptLowerBallot,
+        Self::PreviousNotChecked,
+        Self::ConflictKept,
+        Self::CutWithoutConflict,
+        Self::WholeLogMatches,
+        Self::CommitUnmatched,
+        Self::CommitEarlierBallot,
+        Self::CommitByMinority,
+        Self::LeadByMinority,
+        Self::OwnLogAdopted,
+        Self::LongestLogAdopted,
+        Self::FramesWithoutBallot,
+        Self::PromiseForgotten,
+        Self::ReadUnconfirmed,
+        Self::ReadBeforeEstablished,
+        Self::StrangerVotes,
+        Self::WindowUnbounded,
+    ];
+}
+
+#[cfg(not(test))]
+pub(super) const fn is_broken(_mutant: Mutant) -> bool {
+    false
+}
+
+#[cfg(test)]
+std::thread_local! {
+    static BROKEN: core::cell::Cell<Option<Mutant>> = const { core::cell::Cell::new(None) };
+}
+
+#[cfg(test)]
+pub(super) fn is_broken(mutant: Mutant) -> bool {
+    BROKEN.get() == Some(mutant)
+}
+
+/// Breaks a rule on this thread, or none.
+#[cfg(test)]
+pub(super) fn set_broken(mutant: Option<Mutant>) {
+    BROKEN.set(mutant);
+}

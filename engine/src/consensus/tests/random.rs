@@ -1,0 +1,254 @@
+//! Random schedules: a seed decides everything. `RINGKEEPER_SEEDS=10000` runs more of them, from
+//! `RINGKEEPER_SEED` on.
+#![expect(clippy::print_stdout, reason = "a long run is watched")]
+
+use std::{env, println, time};
+
+use alloc::{string::String, vec::Vec};
+
+use super::world::{Stats, World, links, tiny};
+use crate::consensus::{
+    Bounds,
+    mutant::{Mutant, set_broken},
+};
+
+/// splitmix64.
+struct Chance(u64);
+
+impl Chance {
+    fn draw(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        usize::try_from(self.draw() % end as u64).unwrap()
+    }
+}
+
+/// How much happens before everything is healed.
+const EVENTS: usize = 1500;
+
+/// How often what happens, relative to each other.
+type Weights = [usize; 9];
+
+struct Driver {
+    world: World,
+    chance: Chance,
+    weights: Weights,
+    /// Which links work, from and to.
+    links: Vec<Vec<bool>>,
+    has_wiped: bool,
+}
+
+impl Driver {
+    fn new(seed: u64) -> Self {
+        let mut chance = Chance(seed);
+        let count = if chance.below(4) == 0 { 5 } else { 3 };
+        let bounds = match chance.below(3) {
+            0 => Bounds { window_slots_max: 1, kept_slots_max: 0, ..tiny() },
+            1 => tiny(),
+            _ => Bounds { message_bytes_max: 0, ..Bounds::default() },
+        };
+        let world = World::new(count, bounds, false);
+        let most = [60, 25, 12, 6, 4, 4, 5, 5, 4];
+        let weights = most.map(|most| 1 + chance.below(most));
+        let links = links(usize::from(count));
+        Self { world, chance, weights, links, has_wiped: false }
+    }
+
+    fn event(&mut self) {
+        let index = self.someone();
+        let mut rest = self.chance.below(self.weights.iter().sum());
+        let event = self.weights.iter().position(|weight| {
+            let is_it = rest < *weight;
+            rest = rest.saturating_sub(*weight);
+            is_it
+        });
+        match event.unwrap() {
+            0 => (0..3).for_each(|_| self.network()),
+            1 => {
+                let index = self.chance.below(self.world.nodes.len());
+                let unflushed = self.world.nodes[index].unflushed_count();
+                if self.world.nodes[index].core.is_some() {
+                    let count = self.chance.below(unflushed + 1);
+                    self.world.flush(index, count);
+                }
+            }
+            2 => self.world.propose(index, self.chance.draw().to_le_bytes()[0]),
+            3 => {
+                let index = self.chance.below(self.world.nodes.len());
+                if self.world.nodes[index].voter.incarnation.0 < 1000 {
+                    self.world.step(index, |core, _, ready| core.campaign(ready));
+                }
+            }
+            4 => self.world.step(index, |core, now, ready| core.heartbeat(now, ready)),
+            5 => self.tick(),
+            6 => self.crash_or_restart(index),
+            7 => self.read(index),
+            _ => self.cut_or_mend(),
+        }
+    }
+
+    /// A leader, if there is one, or anybody.
+    fn someone(&mut self) -> usize {
+        let nodes = &self.world.nodes;
+        let leads = |index: &usize| nodes[*index].leads();
+        let leaders: Vec<usize> = (0..nodes.len()).filter(leads).collect();
+        if leaders.is_empty() || self.chance.below(3) == 0 {
+            return self.chance.below(nodes.len());
+        }
+        leaders[self.chance.below(leaders.len())]
+    }
+
+    fn read(&mut self, index: usize) {
+        if self.world.nodes[index].core.is_some() {
+            self.world.read(index);
+        }
+    }
+
+    /// A message arrives, is lost, or arrives and will arrive again.
+    fn network(&mut self) {
+        if self.world.network.is_empty() {
+            return;
+        }
+        // Mostly in order, so that something is decided.
+        let end = if self.chance.below(3) == 0 { self.world.network.len() } else { 1 };
+        let place = self.chance.below(end);
+        let packet = self.world.network[place].clone();
+        // What stands in a long queue is from another age.
+        if self.world.network.len() > 40 {
+            self.world.network.remove(place);
+            return;
+        }
+        let fate = self.chance.below(20);
+        if fate != 0 {
+            self.world.network.remove(place);
+        }
+        let [from, to] = [packet.from.id, packet.to].map(|id| usize::from(id.0) - 1);
+        if fate != 1 && self.links[from][to] {
+            self.world.deliver(&packet);
+        }
+    }
+
+    fn tick(&mut self) {
+        let millis = self.chance.draw() % 200;
+        self.world.now = self.world.now.plus_millis(millis);
+        for index in 0..self.world.nodes.len() {
+            let random = self.chance.draw();
+            self.world.step(index, |core, now, ready| core.tick(now, random, ready));
+        }
+    }
+
+    fn crash_or_restart(&mut self, index: usize) {
+        let down = self.world.nodes.iter().position(|node| node.core.is_none());
+        if let Some(down) = down
+            && self.chance.below(4) != 0
+        {
+            self.world.restart(down);
+            return;
+        }
+        let node = &self.world.nodes[index];
+        if node.core.is_none() {
+            return;
+        }
+        if !self.has_wiped && self.chance.below(15) == 0 {
+            self.has_wiped = true;
+            self.world.wipe(index);
+        } else {
+            let kept = self.chance.below(node.unflushed_count() + 1);
+            self.world.crash(index, kept);
+        }
+    }
+
+    /// One-way cuts, replicas that nobody reaches, or everything mended.
+    fn cut_or_mend(&mut self) {
+        let count = self.links.len();
+        let (from, to) = (self.someone(), self.chance.below(count));
+        match self.chance.below(4) {
+            0..2 => self.links = links(count),
+            2 => self.links[from][to] = false,
+            _ => {
+                for other in 0..count {
+                    self.links[from][other] = false;
+                    self.links[other][from] = false;
+                }
+            }
+        }
+    }
+}
+
+fn run(seed: u64, events: usize) -> Stats {
+    let mut driver = Driver::new(seed);
+    for _ in 0..events {
+        driver.event();
+    }
+    let Driver { world, chance, .. } = &mut driver;
+    world.heal(&mut || chance.draw());
+    world.stats
+}
+
+fn number(name: &str, default: u64) -> u64 {
+    env::var(name).ok().map_or(default, |text| text.parse().unwrap())
+}
+
+#[test]
+fn random_schedules() {
+    let (first, count) = (number("RINGKEEPER_SEED", 1), number("RINGKEEPER_SEEDS", 300));
+    let start = time::Instant::now();
+    let mut sum = Stats::default();
+    for seed in first..first + count {
+        let outcome = std::panic::catch_unwind(|| run(seed, EVENTS));
+        let Ok(stats) = outcome else {
+            panic!("RINGKEEPER_SEED={seed} RINGKEEPER_SEEDS=1 shows it again")
+        };
+        sum.leaders += stats.leaders;
+        sum.fetches += stats.fetches;
+        sum.frames += stats.frames;
+        sum.tails += stats.tails;
+        sum.mismatches += stats.mismatches;
+        sum.reads += stats.reads;
+        sum.crashes += stats.crashes;
+    }
+    println!("{count} seeds from {first}, {:?}: {sum:?}", start.elapsed());
+    // A situation that never happens is a fault of the driver.
+    let happened =
+        [sum.leaders, sum.fetches, sum.frames, sum.tails, sum.mismatches, sum.reads, sum.crashes];
+    assert!(count < 300 || happened.iter().all(|count| *count > 0), "{sum:?}");
+}
+
+/// The first seed that finds a broken rule.
+pub(super) fn finds(mutant: Mutant, seeds: u64) -> Option<u64> {
+    set_broken(Some(mutant));
+    let found = (1..=seeds).find(|seed| std::panic::catch_unwind(|| run(*seed, EVENTS)).is_err());
+    set_broken(None);
+    found
+}
+
+/// What needs a longer schedule than chance finds soon: `stories` tells it.
+const BY_STORY: [Mutant; 4] = [
+    Mutant::CommitEarlierBallot,
+    Mutant::FramesWithoutBallot,
+    Mutant::LongestLogAdopted,
+    Mutant::ReadUnconfirmed,
+];
+
+#[test]
+fn broken_rules_are_found() {
+    std::panic::set_hook(alloc::boxed::Box::new(|_| {}));
+    let seeds = number("RINGKEEPER_MUTANT_SEEDS", 1000);
+    let mut survivors = Vec::new();
+    let mut report = String::new();
+    let is_sought = |mutant: &Mutant| seeds > 1000 || !BY_STORY.contains(mutant);
+    for mutant in Mutant::ALL.into_iter().filter(is_sought) {
+        let found = finds(mutant, seeds);
+        report.push_str(&alloc::format!("{mutant:?}: {found:?}\n"));
+        if found.is_none() {
+            survivors.push(mutant);
+        }
+    }
+    println!("{report}");
+    assert!(survivors.is_empty(), "{survivors:?} survive {seeds} seeds\n{report}");
+}
