@@ -98,8 +98,8 @@ impl Consensus {
         (ballot, commit): (Ballot, Slot),
         ready: &mut Ready,
     ) {
-        let is_granted =
-            self.promised < ballot && self.log.start() <= commit && !self.hears_leader(now);
+        let may_disturb = !self.hears_leader(now) || is_broken(Mutant::PreVoteDisturbs);
+        let is_granted = self.promised < ballot && self.log.start() <= commit && may_disturb;
         let (promised, commit) = (self.promised, self.log.commit());
         ready.send(from, Message::PreVoteAnswer { ballot, is_granted, promised, commit });
     }

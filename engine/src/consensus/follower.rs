@@ -231,8 +231,11 @@ impl Consensus {
                 return;
             }
             let own = LogEnd::of(self.log.end());
-            let tail =
-                if end < own { self.log.after(commit).cloned().collect() } else { Vec::new() };
+            let tail = if end < own && !is_broken(Mutant::TailOmitted) {
+                self.log.after(commit).cloned().collect()
+            } else {
+                Vec::new()
+            };
             let commit = self.log.commit();
             ready.send(ballot.replica, Message::Promise { ballot, end: own, commit, tail });
             return;

@@ -357,6 +357,10 @@ impl Consensus {
         self.replicate(ready);
         self.answer(ready);
         self.answer_reads(now, ready);
+        if is_broken(Mutant::CommitStampedLate) {
+            let commit = self.log.commit();
+            ready.appends.iter_mut().for_each(|append| append.commit = commit);
+        }
     }
 
     /// Whether [`Self::propose`] may be called: this replica leads, its window has room (R5), and

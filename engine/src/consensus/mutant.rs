@@ -49,12 +49,24 @@ pub(super) enum Mutant {
     StrangerVotes,
     /// The window has no bound (R5).
     WindowUnbounded,
+    /// A record carries a commit slot that later records of the same step are about.
+    CommitStampedLate,
+    /// A promise comes without what the candidate lacks (R3).
+    TailOmitted,
+    /// Nothing is sent twice (R6).
+    LossUnnoticed,
+    /// A follower that is far behind is not told to fetch (R6).
+    FetchNever,
+    /// A replica that hears a leader helps another one to lead (R7).
+    PreVoteDisturbs,
+    /// A leader without a quorum goes on (R7).
+    LeaderNeverGivesUp,
 }
 
 #[cfg(test)]
 impl Mutant {
     /// All of them.
-    pub(super) const ALL: [Self; 22] = [
+    pub(super) const ALL: [Self; 28] = [
         Self::StoredAtAppend,
         Self::LeaderCountsAppended,
         Self::PromiseNotDurable,
@@ -77,6 +89,12 @@ impl Mutant {
         Self::ReadBeforeEstablished,
         Self::StrangerVotes,
         Self::WindowUnbounded,
+        Self::CommitStampedLate,
+        Self::TailOmitted,
+        Self::LossUnnoticed,
+        Self::FetchNever,
+        Self::PreVoteDisturbs,
+        Self::LeaderNeverGivesUp,
     ];
 }
 

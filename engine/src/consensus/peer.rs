@@ -2,7 +2,13 @@
 
 use alloc::{sync::Arc, vec::Vec};
 
-use super::{Bounds, Ready, leader::previous, log::Log, message::Message};
+use super::{
+    Bounds, Ready,
+    leader::previous,
+    log::Log,
+    message::Message,
+    mutant::{Mutant, is_broken},
+};
 use crate::{
     batch::Batch,
     ids::{Ballot, Instant, ReplicaId, Slot},
@@ -87,7 +93,7 @@ impl Peer {
     /// last heartbeat.
     pub(super) fn notice_loss(&mut self, log: &Log) {
         let is_behind = self.stored < log.end().slot && self.stored == self.stored_before;
-        if is_behind && self.progress != Progress::CatchUp {
+        if is_behind && self.progress != Progress::CatchUp && !is_broken(Mutant::LossUnnoticed) {
             self.sent = self.stored.max(self.agreed).min(log.end().slot);
             self.progress = Progress::Probe { is_sent: false };
         }
@@ -133,7 +139,7 @@ impl Peer {
 
     /// Whether it must fetch what is decided before it can follow.
     pub(super) fn must_fetch(&self) -> bool {
-        self.progress == Progress::CatchUp
+        self.progress == Progress::CatchUp && !is_broken(Mutant::FetchNever)
     }
 
     pub(super) fn stored(&self) -> Slot {

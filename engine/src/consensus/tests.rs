@@ -2,6 +2,7 @@
 
 mod explorer;
 mod random;
+mod stories;
 mod world;
 
 use alloc::{

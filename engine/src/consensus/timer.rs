@@ -3,7 +3,10 @@
 //!
 //! Clock and chance come in as arguments.
 
-use super::{Consensus, Ready, Role};
+use super::{
+    Consensus, Ready, Role,
+    mutant::{Mutant, is_broken},
+};
 use crate::ids::{Instant, ReplicaId};
 
 /// The spans of time of elections, in milliseconds (R8).
@@ -64,7 +67,7 @@ impl Consensus {
                 leader.next_heartbeat = now.plus_millis(self.timing.heartbeat_ms);
                 self.heartbeat(now, ready);
             }
-            if !self.leads_with_quorum(now) {
+            if !self.leads_with_quorum(now) && !is_broken(Mutant::LeaderNeverGivesUp) {
                 tracing::info!("a quorum is silent: no longer leading");
                 self.step_down();
             }

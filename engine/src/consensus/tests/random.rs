@@ -228,10 +228,13 @@ pub(super) fn finds(mutant: Mutant, seeds: u64) -> Option<u64> {
 }
 
 /// What needs a longer schedule than chance finds soon: `stories` tells it.
-const BY_STORY: [Mutant; 4] = [
+const BY_STORY: [Mutant; 7] = [
     Mutant::CommitEarlierBallot,
+    Mutant::CommitStampedLate,
     Mutant::FramesWithoutBallot,
+    Mutant::LeaderNeverGivesUp,
     Mutant::LongestLogAdopted,
+    Mutant::PreVoteDisturbs,
     Mutant::ReadUnconfirmed,
 ];
 
