@@ -149,14 +149,14 @@ impl Consensus {
     }
 
     /// Takes decided batches from anybody (R6).
-    pub(super) fn on_frames(
+    pub(super) fn on_fetched(
         &mut self,
         ballot: Ballot,
         batches: Vec<Arc<Batch>>,
         ready: &mut Ready,
     ) {
         let brings_news = |batch: &Arc<Batch>| self.log.commit() < batch.header.slot;
-        let ballot = if is_broken(Mutant::FramesWithoutBallot) {
+        let ballot = if is_broken(Mutant::FetchedWithoutBallot) {
             batches.iter().map(|batch| batch.header.origin).max().unwrap_or_default()
         } else {
             ballot

@@ -136,7 +136,7 @@ pub enum Message {
         first: Slot,
     },
     /// Decided batches, successive.
-    Frames {
+    Fetched {
         /// They were decided under this ballot or lower ones. Whoever takes them promises it: what
         /// is known to be decided never comes from a ballot above the promise. (A voter that knew
         /// more than its promise would tell it to a candidate whose log need not have it.)

@@ -173,7 +173,7 @@ pub struct Ready {
     /// For other replicas. May be lost, repeated and reordered.
     pub messages: Vec<(ReplicaId, Message)>,
     /// Who lacks decided batches: the driver reads them where it has them and sends
-    /// [`Message::Frames`], as many as it likes.
+    /// [`Message::Fetched`], as many as it likes.
     pub fetches: Vec<Fetch>,
     /// Decided batches, in slot order without a gap.
     pub committed: Vec<Arc<Batch>>,
@@ -190,7 +190,7 @@ pub struct Fetch {
     pub first: Slot,
     /// The last that may be sent under `ballot`.
     pub last: Slot,
-    /// For [`Message::Frames`].
+    /// For [`Message::Fetched`].
     pub ballot: Ballot,
 }
 
@@ -273,7 +273,7 @@ impl Consensus {
         let from = from.id;
         match message {
             Message::Fetch { first } => self.on_fetch(from, first, ready),
-            Message::Frames { ballot, batches } => self.on_frames(ballot, batches, ready),
+            Message::Fetched { ballot, batches } => self.on_fetched(ballot, batches, ready),
             Message::PreVote { ballot, commit } => {
                 self.on_pre_vote(now, from, (ballot, commit), ready);
             }
@@ -324,7 +324,7 @@ impl Consensus {
     ) {
         match message {
             Message::Fetch { first } => self.on_fetch(from, first, ready),
-            Message::Frames { ballot, batches } => self.on_frames(ballot, batches, ready),
+            Message::Fetched { ballot, batches } => self.on_fetched(ballot, batches, ready),
             Message::Heartbeat { commit, .. } | Message::Commit { commit, .. } => {
                 if is_known {
                     self.fetch_up_to(from, commit, ready);

@@ -38,7 +38,7 @@ pub(super) enum Mutant {
     /// Of two promised logs, the longer one is adopted (R3).
     LongestLogAdopted,
     /// What was fetched is taken without a promise of the ballot that decided it (R6).
-    FramesWithoutBallot,
+    FetchedWithoutBallot,
     /// A restarted replica begins with the lowest ballot again (R1).
     PromiseForgotten,
     /// A leader that nobody has confirmed answers questions for a read index (R9).
@@ -83,7 +83,7 @@ impl Mutant {
         Self::LeadByMinority,
         Self::OwnLogAdopted,
         Self::LongestLogAdopted,
-        Self::FramesWithoutBallot,
+        Self::FetchedWithoutBallot,
         Self::PromiseForgotten,
         Self::ReadUnconfirmed,
         Self::ReadBeforeEstablished,

@@ -206,7 +206,7 @@ fn random_schedules() {
         };
         sum.leaders += stats.leaders;
         sum.fetches += stats.fetches;
-        sum.frames += stats.frames;
+        sum.fetched += stats.fetched;
         sum.tails += stats.tails;
         sum.mismatches += stats.mismatches;
         sum.reads += stats.reads;
@@ -215,7 +215,7 @@ fn random_schedules() {
     println!("{count} seeds from {first}, {:?}: {sum:?}", start.elapsed());
     // A situation that never happens is a fault of the driver.
     let happened =
-        [sum.leaders, sum.fetches, sum.frames, sum.tails, sum.mismatches, sum.reads, sum.crashes];
+        [sum.leaders, sum.fetches, sum.fetched, sum.tails, sum.mismatches, sum.reads, sum.crashes];
     assert!(count < 300 || happened.iter().all(|count| *count > 0), "{sum:?}");
 }
 
@@ -231,7 +231,7 @@ pub(super) fn finds(mutant: Mutant, seeds: u64) -> Option<u64> {
 const BY_STORY: [Mutant; 7] = [
     Mutant::CommitEarlierBallot,
     Mutant::CommitStampedLate,
-    Mutant::FramesWithoutBallot,
+    Mutant::FetchedWithoutBallot,
     Mutant::LeaderNeverGivesUp,
     Mutant::LongestLogAdopted,
     Mutant::PreVoteDisturbs,

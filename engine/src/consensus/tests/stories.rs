@@ -290,7 +290,7 @@ fn the_fresher_log_is_adopted_not_the_longer() {
 fn who_fetches_a_decision_promises_its_ballot() {
     check_rule(
         5,
-        Mutant::FramesWithoutBallot,
+        Mutant::FetchedWithoutBallot,
         "elect 1 2 3
          settle 1 2 3 4 5
          propose 1 abc
@@ -312,7 +312,7 @@ fn who_fetches_a_decision_promises_its_ballot() {
          deliver 4>1 PreVote
          deliver 1>4 PreVoteAnswer
          deliver 4>1 Fetch
-         deliver 1>4 Frames
+         deliver 1>4 Fetched
          deliver 3>4 Promise
          deliver 5>4 Promise",
         &expect![[r#"
@@ -347,7 +347,7 @@ fn a_record_knows_only_the_decisions_before_it() {
          deliver 1>2 PreVote
          deliver 2>1 PreVoteAnswer
          deliver 1>2 Fetch
-         deliver 2>1 Frames
+         deliver 2>1 Fetched
          crash 1 1
          restart 1",
         &expect![[r#"

@@ -87,7 +87,7 @@ pub(super) struct World {
 pub(super) struct Stats {
     pub(super) leaders: usize,
     pub(super) fetches: usize,
-    pub(super) frames: usize,
+    pub(super) fetched: usize,
     pub(super) tails: usize,
     pub(super) mismatches: usize,
     pub(super) reads: usize,
@@ -211,7 +211,7 @@ impl World {
         let index = usize::from(packet.to.0) - 1;
         let (from, message) = (packet.from, packet.message.clone());
         match &message {
-            Message::Frames { .. } => self.stats.frames += 1,
+            Message::Fetched { .. } => self.stats.fetched += 1,
             Message::Mismatch { .. } => self.stats.mismatches += 1,
             Message::Promise { tail, .. } => self.stats.tails += usize::from(!tail.is_empty()),
             _ => {}
@@ -285,7 +285,7 @@ impl World {
             let [first, last] = [first, last].map(|slot| usize::try_from(slot.0).unwrap());
             let wanted = &self.nodes[index].applied[first - 1..last];
             let batches = wanted.iter().take(3).cloned().collect();
-            self.send(index, to, Message::Frames { ballot, batches });
+            self.send(index, to, Message::Fetched { ballot, batches });
         }
         for (to, message) in ready.messages {
             self.check_durable(index, &message);
