@@ -53,7 +53,7 @@ impl Driver {
             _ => Bounds { message_bytes_max: 0, ..Bounds::default() },
         };
         let world = World::new(count, bounds, false);
-        let most = [60, 25, 12, 6, 4, 4, 5, 5, 4];
+        let most = [160, 100, 50, 10, 12, 8, 6, 16, 8];
         let weights = most.map(|most| 1 + chance.below(most));
         let links = links(usize::from(count));
         Self { world, chance, weights, links, has_wiped: false }
@@ -204,6 +204,7 @@ fn random_schedules() {
         let Ok(stats) = outcome else {
             panic!("RINGKEEPER_SEED={seed} RINGKEEPER_SEEDS=1 shows it again")
         };
+        sum.decided += stats.decided;
         sum.leaders += stats.leaders;
         sum.fetches += stats.fetches;
         sum.fetched += stats.fetched;
@@ -228,23 +229,20 @@ pub(super) fn finds(mutant: Mutant, seeds: u64) -> Option<u64> {
 }
 
 /// What needs a longer schedule than chance finds soon: `stories` tells it.
-const BY_STORY: [Mutant; 7] = [
-    Mutant::CommitEarlierBallot,
+const BY_STORY: [Mutant; 4] = [
     Mutant::CommitStampedLate,
     Mutant::FetchedWithoutBallot,
     Mutant::LeaderNeverGivesUp,
-    Mutant::LongestLogAdopted,
     Mutant::PreVoteDisturbs,
-    Mutant::ReadUnconfirmed,
 ];
 
 #[test]
 fn broken_rules_are_found() {
     std::panic::set_hook(alloc::boxed::Box::new(|_| {}));
-    let seeds = number("RINGKEEPER_MUTANT_SEEDS", 1000);
+    let seeds = number("RINGKEEPER_MUTANT_SEEDS", 1500);
     let mut survivors = Vec::new();
     let mut report = String::new();
-    let is_sought = |mutant: &Mutant| seeds > 1000 || !BY_STORY.contains(mutant);
+    let is_sought = |mutant: &Mutant| seeds > 1500 || !BY_STORY.contains(mutant);
     for mutant in Mutant::ALL.into_iter().filter(is_sought) {
         let found = finds(mutant, seeds);
         report.push_str(&alloc::format!("{mutant:?}: {found:?}\n"));

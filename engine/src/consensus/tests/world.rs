@@ -85,6 +85,7 @@ pub(super) struct World {
 /// How often interesting things happened.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Stats {
+    pub(super) decided: usize,
     pub(super) leaders: usize,
     pub(super) fetches: usize,
     pub(super) fetched: usize,
@@ -270,7 +271,10 @@ impl World {
             let hash = batch.header.hash;
             match self.decided.get(slot - 1) {
                 Some((decided, _)) => assert_eq!(*decided, hash, "I1: two decisions at {slot}"),
-                None => self.decided.push((hash, leads.expect("a leader decides first"))),
+                None => {
+                    self.stats.decided += 1;
+                    self.decided.push((hash, leads.expect("a leader decides first")));
+                }
             }
             node.applied.push(batch);
         }
