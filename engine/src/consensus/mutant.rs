@@ -113,8 +113,17 @@ pub(super) fn is_broken(mutant: Mutant) -> bool {
     BROKEN.get() == Some(mutant)
 }
 
-/// Breaks a rule on this thread, or none.
+/// Breaks a rule on this thread, or none. What then panics is what was sought, and says nothing.
 #[cfg(test)]
 pub(super) fn set_broken(mutant: Option<Mutant>) {
+    static QUIET: std::sync::Once = std::sync::Once::new();
+    QUIET.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(alloc::boxed::Box::new(move |panic| {
+            if BROKEN.get().is_none() {
+                usual(panic);
+            }
+        }));
+    });
     BROKEN.set(mutant);
 }

@@ -178,7 +178,6 @@ const SHALLOW: [Mutant; 3] =
 
 #[test]
 fn the_explorer_finds_broken_rules() {
-    panic::set_hook(alloc::boxed::Box::new(|_| {}));
     let is_long = env::var("RINGKEEPER_STATES").is_ok();
     for mutant in Mutant::ALL {
         let is_shallow = SHALLOW.contains(&mutant);
