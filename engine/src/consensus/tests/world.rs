@@ -378,10 +378,15 @@ impl World {
                     self.deliver(&packet);
                 }
             }
-            let is_established =
-                |node: &Node| node.core.as_ref().is_some_and(Consensus::is_established);
+            // Of two that believe to lead, the one with the lower ballot does not know better.
+            let leads = |index: &usize| {
+                let core = self.nodes[*index].core.as_ref();
+                core.filter(|core| core.is_established()).map(Consensus::promised)
+            };
+            let leader =
+                (0..self.nodes.len()).filter(|index| leads(index).is_some()).max_by_key(leads);
             if target.is_none()
-                && let Some(leader) = self.nodes.iter().position(is_established)
+                && let Some(leader) = leader
             {
                 self.propose(leader, 0xff);
                 target = Some(self.decided.len() + 1);
@@ -392,7 +397,8 @@ impl World {
             }
         }
         let ends = self.nodes.iter().map(|node| node.applied.len()).collect::<Vec<_>>();
-        panic!("no progress after healing: {ends:?} of {target:?}");
+        let led = self.nodes.iter().map(|node| node.led).collect::<Vec<_>>();
+        panic!("no progress after healing: {ends:?} of {target:?}, {led:?}");
     }
 }
 
