@@ -281,7 +281,7 @@ fn settings_reach_the_server() {
         dataDir=DIR
         dataLogDir=DIR
         tickTime=3000
-        maxClientCnxns=60
+        maxClientCnxns=0
         minSessionTimeout=6000
         maxSessionTimeout=60000
         clientPortListenBacklog=-1
