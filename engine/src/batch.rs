@@ -17,6 +17,8 @@ pub enum BatchKind {
     Commands,
     /// The first batch of a ballot: starts `epoch`, carries no command, takes no zxid (R3).
     NewEpoch,
+    /// A configuration of the cluster: who votes from here on. No command, no zxid.
+    Config,
 }
 
 /// Everything about a batch that decides its place in the log. The same on every replica.
@@ -200,6 +202,7 @@ impl BatchKind {
         match self {
             Self::Commands => 1,
             Self::NewEpoch => 2,
+            Self::Config => 3,
         }
     }
 
@@ -207,6 +210,7 @@ impl BatchKind {
         match code {
             1 => Some(Self::Commands),
             2 => Some(Self::NewEpoch),
+            3 => Some(Self::Config),
             _ => None,
         }
     }

@@ -189,10 +189,12 @@ fn assert_continues(end: &Base, batch: &Batch) {
             assert!(header.first_zxid == Zxid::new(epoch, 1), "I9: an epoch starts at 1");
             assert!(header.zxid_count == 0, "I9: a new epoch takes no zxid");
         }
-        BatchKind::Commands => {
+        BatchKind::Commands | BatchKind::Config => {
             assert!(header.epoch == end.epoch, "I9: {:?} in {:?}", header.epoch, end.epoch);
             let next = end.last_zxid.plus(1);
             assert!(header.first_zxid == next, "I9: {} is not {next}", header.first_zxid);
+            let takes_zxids = header.zxid_count > 0;
+            assert!(!takes_zxids || header.kind == BatchKind::Commands, "I9: no command, no zxid");
         }
     }
 }

@@ -159,6 +159,7 @@ fn batch_text(batch: &Batch) -> String {
     let header = &batch.header;
     let content = match header.kind {
         BatchKind::NewEpoch => format!("epoch {}", header.epoch.0),
+        BatchKind::Config => "a configuration".into(),
         BatchKind::Commands => {
             let text = core::str::from_utf8(&batch.payload).expect("words").chars().take(12);
             format!("{:?} zxid {}..={}", text.collect::<String>(), header.first_zxid, {

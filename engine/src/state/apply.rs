@@ -41,7 +41,7 @@ impl State {
         applied.time = header.time;
         applied.hash = header.hash;
         match header.kind {
-            BatchKind::Commands => {
+            BatchKind::Commands | BatchKind::Config => {
                 assert!(header.epoch == applied.epoch, "an epoch starts with a NewEpoch batch");
                 assert!(
                     header.first_zxid.0 == applied.last_zxid.0 + 1,
