@@ -92,9 +92,9 @@ pub struct Ballot {
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Incarnation(pub u128);
 
-/// One run of a replica's process, drawn at random when it starts. What it submits and asks is counted
-/// within it, so that nothing of an earlier run is taken for its own. 0 is nobody: the leader's own
-/// housekeeping.
+/// One run of a replica's process, drawn at random when it starts. What it submits and asks is
+/// counted within it, so that nothing of an earlier run is taken for its own. 0 is nobody: the
+/// leader's own housekeeping.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Life(pub u64);
 

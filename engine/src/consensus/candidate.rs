@@ -5,16 +5,17 @@ use alloc::{sync::Arc, vec::Vec};
 
 use super::{
     Append, Consensus, Ready, Record, Role,
-    config::Config,
+    config::Voter,
     follower::Follower,
     leader::Leader,
+    log::Log,
     message::{LogEnd, Message},
     mutant::{Mutant, is_broken},
-    quorum::quorum_count,
+    quorum::is_quorum,
 };
 use crate::{
     batch::Batch,
-    ids::{Ballot, Instant, ReplicaId, Slot, WallTime},
+    ids::{Ballot, Instant, Slot, WallTime},
 };
 
 /// A replica that asks whether it would be promised a ballot (pre-vote: a replica that comes back
@@ -22,79 +23,60 @@ use crate::{
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(super) struct PreCandidate {
     ballot: Ballot,
-    granted_by: Vec<ReplicaId>,
+    granted_by: Vec<Voter>,
 }
 
 /// A replica that claims a ballot, which is the last that it promised.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub(super) struct Candidate {
-    /// Who has promised, durably. Each voter once.
-    promises: Vec<Promise>,
+    /// Who was asked.
+    asked: Vec<Voter>,
+    /// Who has promised, durably, each voter once; and the commit slot that it knew.
+    promises: Vec<(Voter, Slot)>,
 }
 
-/// What a voter has promised with.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub(super) struct Promise {
-    pub(super) voter: ReplicaId,
-    /// Where its log ends.
-    pub(super) end: LogEnd,
-    /// Its commit slot.
-    pub(super) commit: Slot,
-    /// Its log behind the commit slot that was claimed with, if it is fresher than that log.
-    pub(super) tail: Vec<Arc<Batch>>,
-}
-
-impl Candidate {
-    /// Counts the promise of a voter. The first is as good as a repetition: after it, only this
-    /// candidate or a decision changes the voter's log.
-    pub(super) fn record_promise(&mut self, promise: Promise) {
-        if !self.promises.iter().any(|known| known.voter == promise.voter) {
-            self.promises.push(promise);
-        }
+/// Whether `agreed` are a quorum of every configuration that is in force in `log`.
+fn has_quorum(log: &Log, agreed: impl Fn(&Voter) -> bool) -> bool {
+    let short = usize::from(is_broken(Mutant::LeadByMinority));
+    let mut configs = log.configs().map(|(_, config)| config);
+    if is_broken(Mutant::OldConfigOnly) {
+        return configs.next().is_some_and(|config| is_quorum(config, short, &agreed));
     }
-
-    /// Whether a quorum has promised.
-    pub(super) fn has_quorum(&self, config: &Config) -> bool {
-        let promised_by: Vec<ReplicaId> =
-            self.promises.iter().map(|promise| promise.voter).collect();
-        let one_less = usize::from(is_broken(Mutant::LeadByMinority));
-        is_quorum(&promised_by, config, one_less)
-    }
-
-    fn is_promised_by(&self, voter: ReplicaId) -> bool {
-        self.promises.iter().any(|promise| promise.voter == voter)
-    }
-}
-
-fn is_quorum(members: &[ReplicaId], config: &Config, one_less: usize) -> bool {
-    let voters = config.voters();
-    let count = voters.iter().filter(|voter| members.contains(&voter.id)).count();
-    count + one_less >= quorum_count(voters.len())
+    configs.all(|config| is_quorum(config, short, &agreed))
 }
 
 impl Consensus {
     /// Claims a ballot at once if nobody else is needed for it: no timer has to decide when.
     pub fn campaign_alone(&mut self, ready: &mut Ready) {
-        let can_win_alone = self.has_vote() && quorum_count(self.config.voters().len()) == 1;
-        if can_win_alone && matches!(self.role, Role::Follower(_)) {
+        if self.can_win_alone() && matches!(self.role, Role::Follower(_)) {
             self.campaign(ready);
         }
     }
 
-    /// Asks the others whether they would promise.
+    fn can_win_alone(&self) -> bool {
+        has_quorum(&self.log, |voter| *voter == self.settings.own)
+    }
+
+    /// Asks the others whether they would promise, if there are others.
     pub(super) fn ask_before_campaign(&mut self, ready: &mut Ready) {
+        if self.can_win_alone() {
+            self.campaign(ready);
+            return;
+        }
         let ballot = self.next_ballot();
-        let granted_by = [self.own.id].to_vec();
+        let granted_by = [self.settings.own].to_vec();
         self.role = Role::PreCandidate(PreCandidate { ballot, granted_by });
         let commit = self.log.commit();
-        self.send_to_others(&Message::PreVote { ballot, commit }, ready);
+        for voter in self.other_voters() {
+            ready.send(voter, Message::PreVote { ballot, commit });
+        }
     }
 
     /// Whether `ballot` would be promised.
     pub(super) fn on_pre_vote(
         &self,
         now: Instant,
-        from: ReplicaId,
+        from: Voter,
         (ballot, commit): (Ballot, Slot),
         ready: &mut Ready,
     ) {
@@ -107,7 +89,7 @@ impl Consensus {
     /// Campaigns once a quorum would promise.
     pub(super) fn on_pre_vote_answer(
         &mut self,
-        from: ReplicaId,
+        from: Voter,
         (ballot, is_granted): (Ballot, bool),
         ready: &mut Ready,
     ) {
@@ -116,7 +98,7 @@ impl Consensus {
             return;
         }
         asked.granted_by.push(from);
-        if is_quorum(&asked.granted_by, &self.config, 0) {
+        if has_quorum(&self.log, |voter| asked.granted_by.contains(voter)) {
             self.campaign(ready);
         }
     }
@@ -134,26 +116,58 @@ impl Consensus {
         tracing::debug!(?ballot, "campaigning");
     }
 
-    /// Asks for promises once its own is durable: a candidate that forgot it in a crash could claim
-    /// the same ballot twice, with two logs (R1, I4).
-    pub(super) fn prepare(&mut self, ready: &mut Ready) {
-        let is_durable = self.promised_at <= self.log.durable();
-        let Role::Candidate(candidate) = &mut self.role else { return };
-        let may_ask = is_durable || is_broken(Mutant::PrepareNotDurable);
-        if !may_ask || candidate.is_promised_by(self.own.id) {
-            return;
+    /// The leader wants to be succeeded by this replica, which has its whole log.
+    pub(super) fn on_take_over(&mut self, ballot: Ballot, ready: &mut Ready) {
+        let follows = matches!(&self.role, Role::Follower(follower) if follower.leader().is_some());
+        if ballot == self.promised && follows && self.has_vote() {
+            self.campaign(ready);
         }
-        let (end, commit) = (LogEnd::of(self.log.end()), self.log.commit());
-        candidate.record_promise(Promise { voter: self.own.id, end, commit, tail: Vec::new() });
-        self.send_to_others(&Message::Prepare { ballot: self.promised, end, commit }, ready);
     }
 
-    /// Counts a promise.
-    pub(super) fn on_promise(&mut self, ballot: Ballot, promise: Promise) {
-        if let Role::Candidate(candidate) = &mut self.role
-            && ballot == self.promised
-        {
-            candidate.record_promise(promise);
+    /// Asks for promises once its own is durable: a candidate that forgot it in a crash could claim
+    /// the same ballot twice, with two logs (R1, I4). A log that it adopts may name others to ask.
+    pub(super) fn prepare(&mut self, ready: &mut Ready) {
+        let is_durable = self.promised_at <= self.log.durable() && self.log.is_begin_durable()
+            || is_broken(Mutant::PrepareNotDurable);
+        let Role::Candidate(candidate) = &mut self.role else { return };
+        if !is_durable {
+            return;
+        }
+        let (own, ballot) = (self.settings.own, self.promised);
+        let (end, commit) = (LogEnd::of(self.log.end()), self.log.commit());
+        if candidate.promises.is_empty() {
+            candidate.promises.push((own, commit));
+        }
+        for voter in self.log.configs().flat_map(|(_, config)| config.voters()) {
+            if voter.id != own.id && !candidate.asked.contains(voter) {
+                candidate.asked.push(*voter);
+                ready.send(*voter, Message::Prepare { ballot, end, commit });
+            }
+        }
+    }
+
+    /// A voter has promised, and its log ends at `end`. A fresher log than its own the candidate
+    /// adopts at once, as a whole: whatever is decided and in its own log is in that one, too (R3).
+    pub(super) fn on_promise(
+        &mut self,
+        (from, ballot): (Voter, Ballot),
+        (end, commit): (LogEnd, Slot),
+        tail: Vec<Arc<Batch>>,
+        ready: &mut Ready,
+    ) {
+        let Role::Candidate(candidate) = &mut self.role else { return };
+        let is_known = candidate.promises.iter().any(|(voter, _)| *voter == from);
+        if ballot != self.promised || candidate.promises.is_empty() || is_known {
+            return;
+        }
+        candidate.promises.push((from, commit));
+        let own = LogEnd::of(self.log.end());
+        let is_fresher =
+            if is_broken(Mutant::LongestLogAdopted) { own.slot < end.slot } else { own < end };
+        if is_fresher && !is_broken(Mutant::OwnLogAdopted) {
+            tail.into_iter().for_each(|batch| self.store(batch, ready));
+            let own = LogEnd::of(self.log.end());
+            assert!(own == end, "adopts {end:?} and has {own:?}");
         }
     }
 
@@ -161,7 +175,7 @@ impl Consensus {
     /// lacks.
     pub(super) fn on_reject(
         &mut self,
-        from: ReplicaId,
+        from: Voter,
         (promised, commit): (Ballot, Slot),
         ready: &mut Ready,
     ) {
@@ -172,41 +186,25 @@ impl Consensus {
         self.fetch_up_to(from, commit, ready);
     }
 
-    /// Starts to lead if a quorum has promised: adopts the freshest of their logs, and puts the
-    /// first batch of the ballot behind it, a new epoch, with which it is decided (R3).
+    /// Leads once a quorum has promised: starts an epoch behind the log that it has adopted.
     pub(super) fn lead(&mut self, now: Instant, wall: WallTime, ready: &mut Ready) {
         let Role::Candidate(candidate) = &self.role else { return };
-        if !candidate.has_quorum(&self.config) {
+        let has_promised = |voter: &Voter| candidate.promises.iter().any(|(id, _)| id == voter);
+        if candidate.promises.is_empty() || !has_quorum(&self.log, has_promised) {
             return;
         }
-        let promises = candidate.promises.clone();
-        self.adopt(promises, ready);
+        // What is decided is in the log of every quorum's freshest member (I2).
+        let commit = candidate.promises.iter().map(|(_, commit)| *commit).max();
+        self.log.commit_up_to(commit.max(Some(self.log.commit())).expect("not none"));
         let ballot = self.promised;
-        let mut leader = Leader::new(ballot, self.log.end().slot.next(), &self.config, now);
-        leader.record_stored(self.own.id, self.log.durable_slot());
+        let mut leader = Leader::new(self.settings.own, ballot, &self.log, now);
+        if self.log.is_begin_durable() {
+            leader.record_stored(self.settings.own, self.log.durable_slot());
+        }
         self.role = Role::Leader(leader);
         let epoch = self.log.end().epoch.0 + 1;
         tracing::info!(round = ballot.round, epoch, "leading");
         self.start_epoch(wall, ready);
-    }
-
-    fn adopt(&mut self, promises: Vec<Promise>, ready: &mut Ready) {
-        let commit = promises.iter().map(|promise| promise.commit).max();
-        let freshest = if is_broken(Mutant::LongestLogAdopted) {
-            promises.into_iter().max_by_key(|promise| promise.end.slot)
-        } else {
-            promises.into_iter().max_by_key(|promise| promise.end)
-        };
-        let freshest = freshest.expect("a quorum has promised");
-        if LogEnd::of(self.log.end()) < freshest.end && !is_broken(Mutant::OwnLogAdopted) {
-            for batch in freshest.tail {
-                self.store(batch, ready);
-            }
-            let end = LogEnd::of(self.log.end());
-            assert!(end == freshest.end, "adopts {:?} and has {end:?}", freshest.end);
-        }
-        // What is decided is in the log of every quorum's freshest member (I2).
-        self.log.commit_up_to(commit.max(Some(self.log.commit())).expect("not none"));
     }
 
     /// Neither leads nor tries to any more, under the ballot that it promised.
@@ -217,7 +215,7 @@ impl Consensus {
 
     /// A ballot that was never used, above all that were heard of.
     fn next_ballot(&self) -> Ballot {
-        self.promised.max(self.heard_of).next(self.own.id)
+        self.promised.max(self.heard_of).next(self.settings.own.id)
     }
 
     /// Promises `ballot`: appends it to the log. Whatever says so waits for `promised_at`.

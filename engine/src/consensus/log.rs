@@ -2,10 +2,11 @@
 //! what of it is committed. Every append goes through here, so this is where the log's invariants
 //! are checked.
 
-use alloc::sync::Arc;
+use alloc::{sync::Arc, vec::Vec};
 
 use super::{
     Bounds,
+    config::Config,
     message::LogEnd,
     mutant::{Mutant, is_broken},
     window::Window,
@@ -30,14 +31,29 @@ pub(super) struct Log {
     appended: LogPos,
     /// The last record that is on the disk, and all before it.
     durable: LogPos,
+    /// The record of the last snapshot that was taken from another replica.
+    installed_at: LogPos,
+    /// The configuration that is decided.
+    config: Arc<Config>,
+    /// Configurations behind the commit slot, and where they stand.
+    undecided: Vec<(Slot, Arc<Config>)>,
 }
 
 impl Log {
-    /// The log that recovery found: decided up to `base`, and with the records up to `appended`,
-    /// all durable.
-    pub(super) fn new(base: Base, appended: LogPos) -> Self {
+    /// The log that recovery found: decided up to `base`, where `config` is in force, and with the
+    /// records up to `appended`, all durable.
+    pub(super) fn new(base: Base, config: Arc<Config>, appended: LogPos) -> Self {
         let (commit, window) = (base.slot, Window::new(base));
-        Self { window, commit, taken: commit, appended, durable: appended }
+        Self {
+            window,
+            commit,
+            taken: commit,
+            appended,
+            durable: appended,
+            installed_at: LogPos(0),
+            config,
+            undecided: Vec::new(),
+        }
     }
 
     /// Puts a batch that recovery found at the end.
@@ -63,11 +79,64 @@ impl Log {
     pub(super) fn truncate(&mut self, first: Slot) {
         assert!(self.commit < first, "R2: cuts {first:?}, decided up to {:?}", self.commit);
         self.window.truncate(first);
+        self.undecided.retain(|(slot, _)| *slot < first);
     }
 
     fn extend(&mut self, pos: LogPos, batch: Arc<Batch>) {
         assert_continues(self.window.end(), &batch);
+        if batch.header.kind == BatchKind::Config {
+            let config = Config::decode(&batch.payload).expect("what a leader has encoded");
+            self.undecided.push((batch.header.slot, Arc::new(config)));
+        }
         self.window.push(pos, batch);
+    }
+
+    /// Goes on behind a snapshot of another replica, which holds more than is known to be decided
+    /// here. What stands behind it stays if it follows the same batch; the batches in it do not
+    /// come out of [`Self::pop_committed`]. Returns the position of the record that says so.
+    pub(super) fn install(&mut self, base: Base, config: Arc<Config>) -> LogPos {
+        assert!(self.commit < base.slot, "R6: {:?} is known up to {:?}", base.slot, self.commit);
+        let own = self.window.base_at(base.slot);
+        if own.is_some_and(|own| own.origin == base.origin) {
+            assert!(own == Some(base), "I5: two logs up to {:?}", base.slot);
+            self.commit_up_to(base.slot);
+            while self.window.start().slot < base.slot {
+                self.window.pop();
+            }
+        } else {
+            self.window = Window::new(base);
+            self.undecided.clear();
+            self.commit = base.slot;
+        }
+        self.taken = base.slot;
+        self.config = config;
+        self.installed_at = self.append_other();
+        self.installed_at
+    }
+
+    /// The configurations in force at the end of this log, and from which slot on: the last one,
+    /// and the one before it unless the last is known to be decided. More there are not: a leader
+    /// proposes one only when the one before is decided, so in every log that has two, the first
+    /// is.
+    pub(super) fn configs(&self) -> impl Iterator<Item = (Slot, &Arc<Config>)> {
+        let decided = core::iter::once((Slot(0), &self.config));
+        let undecided = self.undecided.iter().map(|(slot, config)| (*slot, config));
+        decided.chain(undecided).skip(self.undecided.len().saturating_sub(1))
+    }
+
+    /// The last configuration of the log.
+    pub(super) fn last_config(&self) -> &Arc<Config> {
+        self.undecided.last().map_or(&self.config, |(_, config)| config)
+    }
+
+    /// The configuration that is decided.
+    pub(super) fn decided_config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    /// Whether the last configuration is decided: another one may be proposed.
+    pub(super) fn is_config_decided(&self) -> bool {
+        self.undecided.is_empty()
     }
 
     /// Notes that the disk holds every record up to `durable`.
@@ -83,6 +152,10 @@ impl Log {
         let end = self.end().slot;
         assert!(commit <= end, "I7: commit {commit:?} of {end:?}");
         self.commit = commit;
+        let count = self.undecided.iter().take_while(|(slot, _)| *slot <= commit).count();
+        if let Some((_, config)) = self.undecided.drain(..count).next_back() {
+            self.config = config;
+        }
     }
 
     /// The oldest decided batch that was not taken yet.
@@ -172,6 +245,11 @@ impl Log {
 
     pub(super) fn durable(&self) -> LogPos {
         self.durable
+    }
+
+    /// Whether the disk knows where the log begins.
+    pub(super) fn is_begin_durable(&self) -> bool {
+        self.installed_at <= self.durable
     }
 }
 

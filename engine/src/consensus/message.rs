@@ -1,14 +1,15 @@
 //! What replicas say to each other. A message is not answered by its sender's state of mind: every
 //! one carries the ballot that it belongs to, and is judged by whoever receives it.
 //!
-//! The link that carries a message has made sure that both ends are of the same cluster, and says
-//! which voter it comes from, with its incarnation.
+//! The link that carries a message has made sure that both ends are of the same cluster. A message
+//! goes from one data directory to one other: whoever has lost its own is somebody else (R10).
 
 use alloc::{sync::Arc, vec::Vec};
 
+use super::{config::Config, read_index::ReadId};
 use crate::{
     batch::{Base, Batch},
-    ids::{Ballot, Slot},
+    ids::{Ballot, Life, Slot},
 };
 
 /// Where a log ends. Of two logs the fresher one is greater: the later origin, then the longer log.
@@ -129,8 +130,16 @@ pub enum Message {
         round: u64,
         /// The commit slot of the follower.
         commit: Slot,
+        /// The highest feature level that the follower knows.
+        feature_level: u16,
     },
-    /// Send me decided batches from here on. Any replica may ask any other.
+    /// Campaign now: you have everything, and I am about to stop or too slow to lead.
+    TakeOver {
+        /// Who leads.
+        ballot: Ballot,
+    },
+    /// Send me decided batches from here on. Any replica may ask any other; one without a vote is
+    /// sent what is decided later, too.
     Fetch {
         /// The first slot that is missing.
         first: Slot,
@@ -143,5 +152,68 @@ pub enum Message {
         ballot: Ballot,
         /// They.
         batches: Vec<Arc<Batch>>,
+        /// The commit slot of the sender: there is more if it is higher.
+        commit: Slot,
     },
+    /// What you want to fetch is not in my log any more: take this snapshot.
+    Offer(Offer),
+    /// I have a data directory that you do not know, and everything that is decided up to here.
+    /// Goes to whoever leads: it admits a voter that has lost its disk (R10).
+    Newcomer {
+        /// The commit slot of the sender.
+        commit: Slot,
+    },
+    /// Up to where must I have applied the log to see everything that is decided now? (R9)
+    AskRead {
+        /// In which of its lives the sender asks.
+        life: Life,
+        /// Its newest question. Implies all before it.
+        id: ReadId,
+    },
+    /// The answer to a question and all before it.
+    ReadAnswer {
+        /// In which of its lives the receiver asked.
+        life: Life,
+        /// Which question.
+        id: ReadId,
+        /// Up to here.
+        slot: Slot,
+    },
+}
+
+impl Message {
+    /// The ballot that the sender claims or leads, if it says so.
+    pub(super) fn claims(&self) -> Option<Ballot> {
+        match self {
+            Self::PreVote { ballot, .. }
+            | Self::Prepare { ballot, .. }
+            | Self::Accept { ballot, .. }
+            | Self::Commit { ballot, .. }
+            | Self::Heartbeat { ballot, .. }
+            | Self::TakeOver { ballot } => Some(*ballot),
+            Self::PreVoteAnswer { .. }
+            | Self::Promise { .. }
+            | Self::Reject { .. }
+            | Self::Accepted { .. }
+            | Self::Mismatch { .. }
+            | Self::HeartbeatAck { .. }
+            | Self::Fetch { .. }
+            | Self::Fetched { .. }
+            | Self::Offer(_)
+            | Self::Newcomer { .. }
+            | Self::AskRead { .. }
+            | Self::ReadAnswer { .. } => None,
+        }
+    }
+}
+
+/// A snapshot of decided batches.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Offer {
+    /// It was decided under this ballot or lower ones: as with [`Message::Fetched`].
+    pub ballot: Ballot,
+    /// The end of the log that it holds.
+    pub base: Base,
+    /// The configuration there.
+    pub config: Arc<Config>,
 }

@@ -14,7 +14,7 @@
 //! `propose`, and `send` at the end.
 //!
 //! Reading order: [`config`], [`quorum`], [`message`], `window`, `log`, `candidate`, `follower`,
-//! `leader`, `peer`, [`read_index`], `timer`. `mutant` is for tests alone.
+//! `leader`, `peer`, [`read_index`], `learner`, `timer`. `mutant` is for tests alone.
 #![deny(clippy::wildcard_enum_match_arm)]
 
 mod ballot;
@@ -22,6 +22,7 @@ mod candidate;
 pub mod config;
 mod follower;
 mod leader;
+mod learner;
 mod log;
 pub mod message;
 mod mutant;
@@ -38,20 +39,20 @@ use alloc::{sync::Arc, vec::Vec};
 pub use self::timer::Timing;
 
 use self::{
-    candidate::{Candidate, PreCandidate, Promise},
+    candidate::{Candidate, PreCandidate},
     config::{Config, Voter},
     follower::Follower,
     leader::Leader,
+    learner::{Learner, Newcomer, Source},
     log::Log,
-    message::Message,
+    message::{Message, Offer},
     mutant::{Mutant, is_broken},
-    peer::Peer,
     read_index::{ReadId, ReadIndex, ReadQueue},
     timer::Timer,
 };
 use crate::{
     batch::{self, Base, Batch, BatchHeader, BatchKind},
-    ids::{Ballot, Epoch, Instant, LogPos, ReplicaId, Slot, WallTime, Zxid},
+    ids::{Ballot, Epoch, Instant, Life, LogPos, ReplicaId, Slot, WallTime, Zxid},
     limits::{
         BATCH_BYTES_MAX, BATCH_BYTES_TARGET, KEPT_BYTES_MAX, KEPT_SLOTS_MAX, WINDOW_BYTES_MAX,
         WINDOW_SLOTS_MAX,
@@ -74,6 +75,8 @@ pub struct Remembered {
     pub appended: LogPos,
     /// The end of a part of its log that is known to be decided.
     pub base: Base,
+    /// The configuration in force there; `None`: none was ever decided, and the settings say.
+    pub config: Option<Config>,
     /// The rest of its log.
     pub batches: Vec<Arc<Batch>>,
     /// The highest slot that it remembers as decided. It may have forgotten later ones.
@@ -81,12 +84,15 @@ pub struct Remembered {
 }
 
 /// Something that must be durable before it counts.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Record {
     /// A promise to ignore lower ballots.
     Promise(Ballot),
     /// A batch, accepted under a ballot.
     Batch(Ballot, Arc<Batch>),
+    /// The log goes on behind a snapshot of another replica. What stood behind the same batch
+    /// stays, anything else is gone.
+    Install(Base),
 }
 
 /// Something for the disk.
@@ -139,31 +145,56 @@ impl Default for Bounds {
     }
 }
 
-/// What a replica must be told.
+/// What a replica must be told. Nothing of it changes.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Settings {
     /// Which replica it is, and which data directory it has.
     pub own: Voter,
-    /// Who votes.
+    /// Which of its lives this is.
+    pub life: Life,
+    /// The configuration of a log that has none: the only voter, or nobody yet.
     pub config: Config,
+    /// Who forms the cluster, if it is not formed.
+    pub founders: Vec<ReplicaId>,
+    /// Whether most of the founders are enough to form it: an operator's word that the others have
+    /// never been part of it.
+    pub bootstrap: bool,
     /// How much of the log is in memory.
     pub bounds: Bounds,
     /// When elections are.
     pub timing: Timing,
+    /// Whether followers tell each other what they have stored, and so learn what is decided half
+    /// a round trip earlier (R11). For clusters of at most five.
+    pub all_to_all: bool,
+    /// The highest feature level that it knows how to apply.
+    pub feature_level_max: u16,
 }
 
 impl Settings {
     /// The replica `own` of the cluster `config`, with the usual bounds.
     #[must_use]
-    pub fn new(own: Voter, config: Config) -> Self {
+    pub fn new(own: Voter, life: Life, config: Config) -> Self {
         let mut bounds = Bounds::default();
         if config.voters().len() == 1 {
             // Nobody follows.
             bounds.kept_slots_max = 0;
         }
-        Self { own, config, bounds, timing: Timing::default() }
+        Self {
+            own,
+            life,
+            config,
+            founders: Vec::new(),
+            bootstrap: false,
+            bounds,
+            timing: Timing::default(),
+            all_to_all: false,
+            feature_level_max: FEATURE_LEVEL,
+        }
     }
 }
+
+/// The highest feature level that this version knows.
+pub const FEATURE_LEVEL: u16 = 0;
 
 /// What the driver has to carry out, in any order and without waiting.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -171,10 +202,14 @@ pub struct Ready {
     /// For the disk, in order.
     pub appends: Vec<Append>,
     /// For other replicas. May be lost, repeated and reordered.
-    pub messages: Vec<(ReplicaId, Message)>,
-    /// Who lacks decided batches: the driver reads them where it has them and sends
-    /// [`Message::Fetched`], as many as it likes.
+    pub messages: Vec<(Voter, Message)>,
+    /// Who lacks decided batches that are not in memory: the driver reads some where it has them
+    /// and sends one [`Message::Fetched`], or [`Message::Offer`] if they are gone.
     pub fetches: Vec<Fetch>,
+    /// A snapshot that this replica needs, and whose it is.
+    pub offer: Option<(Voter, Offer)>,
+    /// The snapshot up to here is in the place of the log before: what is committed comes after.
+    pub installed: Option<Base>,
     /// Decided batches, in slot order without a gap.
     pub committed: Vec<Arc<Batch>>,
     /// Answers every question for a read index up to its id.
@@ -185,7 +220,7 @@ pub struct Ready {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Fetch {
     /// Who.
-    pub to: ReplicaId,
+    pub to: Voter,
     /// The first.
     pub first: Slot,
     /// The last that may be sent under `ballot`.
@@ -195,7 +230,7 @@ pub struct Fetch {
 }
 
 impl Ready {
-    fn send(&mut self, to: ReplicaId, message: Message) {
+    fn send(&mut self, to: Voter, message: Message) {
         self.messages.push((to, message));
     }
 }
@@ -212,10 +247,7 @@ enum Role {
 /// One replica's part in the protocol.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Consensus {
-    own: Voter,
-    config: Config,
-    bounds: Bounds,
-    timing: Timing,
+    settings: Arc<Settings>,
     /// The highest ballot that was promised. Never goes down (I3).
     promised: Ballot,
     /// The record of that promise.
@@ -226,14 +258,19 @@ pub struct Consensus {
     role: Role,
     reads: ReadQueue,
     timer: Timer,
+    learners: Vec<Learner>,
+    newcomers: Vec<Newcomer>,
+    /// Founders that had no log when they were last heard.
+    unformed: Vec<(Voter, Instant)>,
+    source: Source,
 }
 
 impl Consensus {
     /// A replica as it was before its restart.
     #[must_use]
     pub fn recover(settings: Settings, remembered: Remembered) -> Self {
-        let Settings { own, config, bounds, timing } = settings;
-        let mut log = Log::new(remembered.base, remembered.appended);
+        let config = remembered.config.unwrap_or_else(|| settings.config.clone());
+        let mut log = Log::new(remembered.base, Arc::new(config), remembered.appended);
         for batch in remembered.batches {
             let origin = batch.header.origin;
             assert!(origin <= remembered.promised, "I3: {origin:?} accepted above the promise");
@@ -244,10 +281,7 @@ impl Consensus {
         log.commit_up_to(commit.max(log.commit()));
         let forgets = is_broken(Mutant::PromiseForgotten);
         Self {
-            own,
-            config,
-            bounds,
-            timing,
+            settings: Arc::new(settings),
             promised: if forgets { log.end().origin } else { remembered.promised },
             promised_at: remembered.appended,
             heard_of: Ballot::default(),
@@ -255,6 +289,10 @@ impl Consensus {
             log,
             reads: ReadQueue::default(),
             timer: Timer::default(),
+            learners: Vec::new(),
+            newcomers: Vec::new(),
+            unformed: Vec::new(),
+            source: Source::default(),
         }
     }
 
@@ -263,17 +301,30 @@ impl Consensus {
         self.log.record_durable(durable);
     }
 
-    /// Takes a message of `from`. One function looks at what it is; those of the roles compute.
-    pub fn receive(&mut self, now: Instant, from: Voter, message: Message, ready: &mut Ready) {
-        let is_known = self.config.has_vote(from) || is_broken(Mutant::StrangerVotes);
-        if !is_known || !self.has_vote() {
-            self.receive_as_stranger(from.id, is_known, message, ready);
-            return;
+    /// Takes a message of `from` to `to`. What was meant for another data directory is not for this
+    /// one (R10), unless it asks whoever has the name for what is decided; and a ballot is claimed
+    /// and led by its owner alone.
+    pub fn receive(
+        &mut self,
+        now: Instant,
+        (from, to): (Voter, Voter),
+        message: Message,
+        ready: &mut Ready,
+    ) {
+        let own = self.settings.own;
+        let is_for_any = to.id == own.id
+            && (to.incarnation.0 == 0 && matches!(message, Message::Fetch { .. })
+                || is_broken(Mutant::StrangerVotes));
+        let is_for_this = to == own || is_for_any;
+        let is_claim_own = message.claims().is_none_or(|ballot| ballot.replica == from.id);
+        if from.id != own.id && is_for_this && is_claim_own {
+            self.take_message(now, from, message, ready);
         }
-        let from = from.id;
+    }
+
+    /// One function looks at what a message is; those of the roles compute.
+    fn take_message(&mut self, now: Instant, from: Voter, message: Message, ready: &mut Ready) {
         match message {
-            Message::Fetch { first } => self.on_fetch(from, first, ready),
-            Message::Fetched { ballot, batches } => self.on_fetched(ballot, batches, ready),
             Message::PreVote { ballot, commit } => {
                 self.on_pre_vote(now, from, (ballot, commit), ready);
             }
@@ -286,59 +337,48 @@ impl Consensus {
                 self.on_prepare(from, ballot, (end, commit), ready);
             }
             Message::Promise { ballot, end, commit, tail } => {
-                self.on_promise(ballot, Promise { voter: from, end, commit, tail });
+                self.on_promise((from, ballot), (end, commit), tail, ready);
             }
             Message::Reject { promised, commit } => {
                 self.heard_of = self.heard_of.max(promised);
                 self.on_reject(from, (promised, commit), ready);
             }
             Message::Accept { ballot, previous, batches, commit } => {
-                self.on_accept(now, (ballot, previous), batches, commit, ready);
+                self.on_accept((now, from), (ballot, previous), batches, commit, ready);
             }
+            Message::Commit { ballot, commit } => {
+                self.on_commit(now, (from, ballot), commit, ready);
+            }
+            Message::Heartbeat { ballot, commit, round, has_quorum, must_fetch } => {
+                let flags = (has_quorum, must_fetch);
+                self.on_heartbeat((now, from), (ballot, round), commit, flags, ready);
+            }
+            Message::TakeOver { ballot } => self.on_take_over(ballot, ready),
             Message::Accepted { ballot, stored } => {
                 self.on_answer(now, (from, ballot), |peer, _| peer.record_stored(stored));
+                self.on_stored_by_other(from, ballot, stored);
             }
             Message::Mismatch { ballot, commit } => {
                 self.on_answer(now, (from, ballot), |peer, _| peer.record_mismatch(commit));
             }
-            Message::Commit { ballot, commit } => self.on_commit(now, ballot, commit, ready),
-            Message::Heartbeat { ballot, commit, round, has_quorum, must_fetch } => {
-                let flags = (has_quorum, must_fetch);
-                self.on_heartbeat(now, (ballot, round), commit, flags, ready);
+            Message::HeartbeatAck { ballot, round, commit, feature_level } => {
+                self.on_answer(now, (from, ballot), |peer, log| {
+                    peer.feature_level = Some(feature_level);
+                    peer.record_heartbeat(round, commit, log);
+                });
             }
-            Message::HeartbeatAck { ballot, round, commit } => {
-                let note = |peer: &mut Peer, log: &Log| peer.record_heartbeat(round, commit, log);
-                self.on_answer(now, (from, ballot), note);
+            Message::Fetch { first } => self.on_fetch(now, from, first, ready),
+            Message::Fetched { ballot, batches, commit } => {
+                self.source.heard(now);
+                self.on_fetched(from, ballot, batches, commit, ready);
             }
-        }
-    }
-
-    /// A data directory that is not in the configuration neither votes nor is counted (R10): it
-    /// takes part in nothing but the catching up of decided batches.
-    fn receive_as_stranger(
-        &mut self,
-        from: ReplicaId,
-        is_known: bool,
-        message: Message,
-        ready: &mut Ready,
-    ) {
-        match message {
-            Message::Fetch { first } => self.on_fetch(from, first, ready),
-            Message::Fetched { ballot, batches } => self.on_fetched(ballot, batches, ready),
-            Message::Heartbeat { commit, .. } | Message::Commit { commit, .. } => {
-                if is_known {
-                    self.fetch_up_to(from, commit, ready);
-                }
+            Message::Offer(offer) => {
+                self.source.heard(now);
+                self.on_offer(from, offer, ready);
             }
-            Message::PreVote { .. }
-            | Message::PreVoteAnswer { .. }
-            | Message::Prepare { .. }
-            | Message::Promise { .. }
-            | Message::Reject { .. }
-            | Message::Accept { .. }
-            | Message::Accepted { .. }
-            | Message::Mismatch { .. }
-            | Message::HeartbeatAck { .. } => {}
+            Message::Newcomer { commit } => self.on_newcomer(now, from, commit),
+            Message::AskRead { life, id } => self.on_ask_read(from, life, id),
+            Message::ReadAnswer { life, id, slot } => self.on_read_answer((life, id), slot, ready),
         }
     }
 
@@ -347,14 +387,15 @@ impl Consensus {
     pub fn lead_and_decide(&mut self, now: Instant, wall: WallTime, ready: &mut Ready) {
         self.prepare(ready);
         self.lead(now, wall, ready);
-        self.decide();
+        self.decide(now);
         self.take_committed(ready);
     }
 
     /// Ends a step: says whatever there is to say.
     pub fn send(&mut self, now: Instant, ready: &mut Ready) {
         self.take_committed(ready);
-        self.replicate(ready);
+        self.replicate(now, ready);
+        self.feed_learners(ready);
         self.answer(ready);
         self.answer_reads(now, ready);
         if is_broken(Mutant::CommitStampedLate) {
@@ -367,11 +408,11 @@ impl Consensus {
     /// fewer than `appends_in_flight_max` of its batches are on their way to the disk.
     #[must_use]
     pub fn may_propose(&self, appends_in_flight_max: usize) -> bool {
-        matches!(self.role, Role::Leader(_))
+        matches!(&self.role, Role::Leader(leader) if !leader.is_handing_over())
             && self.log.in_flight_count() < appends_in_flight_max
-            && (self.log.open_count() < self.bounds.window_slots_max
+            && (self.log.open_count() < self.settings.bounds.window_slots_max
                 || is_broken(Mutant::WindowUnbounded))
-            && self.log.open_bytes() < self.bounds.window_bytes_max
+            && self.log.open_bytes() < self.settings.bounds.window_bytes_max
     }
 
     /// Whether the epoch's counter has come so far that a new epoch must be started before the next
@@ -399,7 +440,7 @@ impl Consensus {
     pub fn propose(&mut self, proposal: Proposal, wall: WallTime, ready: &mut Ready) {
         assert!(self.leader_ballot().is_some(), "only a leader proposes");
         assert!(proposal.command_count > 0, "a batch has a command");
-        let has_room = self.log.open_count() < self.bounds.window_slots_max;
+        let has_room = self.log.open_count() < self.settings.bounds.window_slots_max;
         assert!(has_room || is_broken(Mutant::WindowUnbounded), "I8: the window is full");
         let end = self.log.end();
         let place = Place { kind: BatchKind::Commands, epoch: end.epoch, last: end.last_zxid };
@@ -447,6 +488,22 @@ impl Consensus {
         self.log.end()
     }
 
+    /// The configuration that is decided.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        self.log.decided_config()
+    }
+
+    /// Who leads, as far as this replica knows.
+    #[must_use]
+    pub fn leader(&self) -> Option<ReplicaId> {
+        match &self.role {
+            Role::Follower(follower) => follower.leader().map(|leader| leader.id),
+            Role::PreCandidate(_) | Role::Candidate(_) => None,
+            Role::Leader(_) => Some(self.settings.own.id),
+        }
+    }
+
     /// Everything that it appended up to here is on its disk.
     #[must_use]
     pub fn durable(&self) -> LogPos {
@@ -461,18 +518,25 @@ impl Consensus {
 
     /// Whether this replica may vote: its data directory is the one that was admitted (R10).
     fn has_vote(&self) -> bool {
-        self.config.has_vote(self.own) || is_broken(Mutant::StrangerVotes)
+        let own = self.settings.own;
+        let is_named = self.log.configs().any(|(_, config)| config.has_vote(own));
+        is_named || is_broken(Mutant::StrangerVotes)
     }
 
-    fn send_to_others(&self, message: &Message, ready: &mut Ready) {
-        for voter in self.config.voters().iter().filter(|voter| voter.id != self.own.id) {
-            ready.send(voter.id, message.clone());
-        }
+    /// The others that vote, in any configuration that is in force, and can be reached.
+    fn other_voters(&self) -> impl Iterator<Item = Voter> {
+        let voters = self.log.configs().flat_map(|(_, config)| config.voters());
+        let own = self.settings.own.id;
+        let mut others: Vec<Voter> = voters.copied().filter(|voter| voter.id != own).collect();
+        others.retain(|voter| voter.incarnation.0 != 0);
+        others.sort();
+        others.dedup();
+        others.into_iter()
     }
 
     fn take_committed(&mut self, ready: &mut Ready) {
         ready.committed.extend(core::iter::from_fn(|| self.log.pop_committed()));
-        self.log.trim(&self.bounds);
+        self.log.trim(&self.settings.bounds);
     }
 
     fn start_epoch(&mut self, wall: WallTime, ready: &mut Ready) {
@@ -501,6 +565,21 @@ impl Consensus {
         };
         header.hash = batch::hash(&header, &proposal.payload);
         self.append_batch(Arc::new(Batch { header, payload: proposal.payload }), ready);
+    }
+
+    fn append_config(
+        &mut self,
+        (now, wall): (Instant, WallTime),
+        config: &Config,
+        ready: &mut Ready,
+    ) {
+        let end = self.log.end();
+        let place = Place { kind: BatchKind::Config, epoch: end.epoch, last: end.last_zxid };
+        let payload = config.encode();
+        self.append(&place, Proposal { payload, command_count: 0, zxid_count: 0 }, wall, ready);
+        if let Role::Leader(leader) = &mut self.role {
+            leader.sync_peers(&self.log, now);
+        }
     }
 
     fn append_batch(&mut self, batch: Arc<Batch>, ready: &mut Ready) {

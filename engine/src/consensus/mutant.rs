@@ -61,12 +61,25 @@ pub(super) enum Mutant {
     PreVoteDisturbs,
     /// A leader without a quorum goes on (R7).
     LeaderNeverGivesUp,
+    /// What is behind a configuration that is not decided needs a quorum of the one before only.
+    OldConfigOnly,
+    /// A leader proposes a configuration before a batch of its ballot is decided.
+    ConfigUnestablished,
+    /// Some founders of a cluster form it before the others were heard.
+    FormedByMinority,
+    /// A snapshot is taken without a promise of the ballot that decided what is in it (R6).
+    InstalledWithoutBallot,
+    /// A follower decides by counting what others have stored, whatever ballot the batch is of
+    /// (R11).
+    OthersEarlierBallot,
+    /// The answer to a question of an earlier life is taken for one to this life's (R9).
+    ReadOfEarlierLife,
 }
 
 #[cfg(test)]
 impl Mutant {
     /// All of them.
-    pub(super) const ALL: [Self; 28] = [
+    pub(super) const ALL: [Self; 34] = [
         Self::StoredAtAppend,
         Self::LeaderCountsAppended,
         Self::PromiseNotDurable,
@@ -95,6 +108,12 @@ impl Mutant {
         Self::FetchNever,
         Self::PreVoteDisturbs,
         Self::LeaderNeverGivesUp,
+        Self::OldConfigOnly,
+        Self::ConfigUnestablished,
+        Self::FormedByMinority,
+        Self::InstalledWithoutBallot,
+        Self::OthersEarlierBallot,
+        Self::ReadOfEarlierLife,
     ];
 }
 

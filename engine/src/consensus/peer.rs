@@ -4,6 +4,7 @@ use alloc::{sync::Arc, vec::Vec};
 
 use super::{
     Bounds, Ready,
+    config::Voter,
     leader::previous,
     log::Log,
     message::Message,
@@ -11,7 +12,7 @@ use super::{
 };
 use crate::{
     batch::Batch,
-    ids::{Ballot, Instant, ReplicaId, Slot},
+    ids::{Ballot, Instant, Slot},
 };
 
 /// How a voter gets the log.
@@ -29,7 +30,7 @@ enum Progress {
 /// One voter, as its leader sees it.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(super) struct Peer {
-    pub(super) id: ReplicaId,
+    pub(super) voter: Voter,
     /// Up to here it has the leader's log, durably.
     stored: Slot,
     /// Up to here it has said that it agrees. May be gone after a restart.
@@ -45,13 +46,15 @@ pub(super) struct Peer {
     pub(super) heard: Instant,
     /// The last heartbeat that it confirmed.
     pub(super) round: u64,
+    /// The highest feature level that it knows, once it has said so.
+    pub(super) feature_level: Option<u16>,
 }
 
 impl Peer {
     /// Nothing is known but that most are at the `end` of the adopted log.
-    pub(super) fn new(id: ReplicaId, end: Slot, now: Instant) -> Self {
+    pub(super) fn new(voter: Voter, end: Slot, now: Instant) -> Self {
         Self {
-            id,
+            voter,
             stored: Slot(0),
             agreed: Slot(0),
             sent: end,
@@ -60,6 +63,7 @@ impl Peer {
             progress: Progress::Probe { is_sent: false },
             heard: now,
             round: 0,
+            feature_level: None,
         }
     }
 
@@ -129,11 +133,11 @@ impl Peer {
             if self.progress != Progress::Replicate {
                 self.progress = Progress::Probe { is_sent: true };
             }
-            ready.send(self.id, Message::Accept { ballot, previous, batches, commit });
+            ready.send(self.voter, Message::Accept { ballot, previous, batches, commit });
         }
         if self.told < commit {
             self.told = commit;
-            ready.send(self.id, Message::Commit { ballot, commit });
+            ready.send(self.voter, Message::Commit { ballot, commit });
         }
     }
 

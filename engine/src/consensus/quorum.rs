@@ -1,6 +1,20 @@
 //! Majorities of voters. Pure questions; who is asked and why is the roles' matter.
 
+use super::config::{Config, Voter};
 use crate::ids::Slot;
+
+/// Whether those voters of `config` for whom `has_agreed` are a quorum of it; `short` less are
+/// enough (0, but for who breaks rules). A cluster that is not formed has none.
+#[must_use]
+pub(super) fn is_quorum(
+    config: &Config,
+    short: usize,
+    has_agreed: impl Fn(&Voter) -> bool,
+) -> bool {
+    let voters = config.voters();
+    let count = voters.iter().filter(|voter| has_agreed(voter)).count();
+    !voters.is_empty() && quorum_count(voters.len()) <= count + short
+}
 
 /// How many of `voter_count` voters are a quorum: any two quorums share a voter.
 #[must_use]

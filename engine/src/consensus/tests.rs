@@ -16,8 +16,11 @@ use expect_test::{Expect, expect};
 use super::*;
 use crate::ids::{Incarnation, ReplicaId};
 
+fn voter(id: u16) -> Voter {
+    Voter { id: ReplicaId(id), incarnation: Incarnation(u128::from(id)) }
+}
+
 fn voters(count: u16) -> Config {
-    let voter = |id| Voter { id: ReplicaId(id), incarnation: Incarnation(u128::from(id)) };
     Config::new((1..=count).map(voter).collect())
 }
 
@@ -26,6 +29,7 @@ fn nothing() -> Remembered {
         promised: Ballot::default(),
         appended: LogPos(0),
         base: Base::default(),
+        config: None,
         batches: Vec::new(),
         commit: Slot(0),
     }
@@ -34,15 +38,18 @@ fn nothing() -> Remembered {
 /// Replica 1 leads `count` voters, and its ballot begins with slot 5. Lines are `voter slot`.
 fn check(count: u16, script: &str, expected: &Expect) {
     let ballot = Ballot { round: 3, replica: ReplicaId(1) };
-    let mut leader = Leader::new(ballot, Slot(5), &voters(count), Instant(0));
+    let base = Base { slot: Slot(4), ..Base::default() };
+    let log = Log::new(base, Arc::new(voters(count)), LogPos(0));
+    let mut leader = Leader::new(voter(1), ballot, &log, Instant(0));
     let mut out = String::new();
     for line in script.lines().map(str::trim) {
         let words: Vec<&str> = line.split(' ').collect();
-        let [voter, slot] = words[..] else { panic!("voter and slot: {line}") };
-        let voter = ReplicaId(voter.parse().expect("a number"));
-        leader.record_stored(voter, Slot(slot.parse().expect("a number")));
-        let commit = leader.committable().map_or("nothing".to_string(), |slot| slot.0.to_string());
-        out.push_str(&format!("{} has {slot}: {commit}\n", voter.0));
+        let [who, slot] = words[..] else { panic!("voter and slot: {line}") };
+        let id: u16 = who.parse().expect("a number");
+        leader.record_stored(voter(id), Slot(slot.parse().expect("a number")));
+        let commit = leader.committable(&log);
+        let commit = commit.map_or("nothing".to_string(), |slot| slot.0.to_string());
+        out.push_str(&format!("{id} has {slot}: {commit}\n"));
     }
     expected.assert_eq(&out);
 }
@@ -117,8 +124,7 @@ fn late_answers_and_strangers_change_nothing() {
 
 #[test]
 fn a_candidate_counts_itself_when_its_promise_is_durable() {
-    let mut consensus =
-        Consensus::recover(Settings::new(voters(1).voters()[0], voters(1)), nothing());
+    let mut consensus = Consensus::recover(Settings::new(voter(1), Life(1), voters(1)), nothing());
     let mut ready = Ready::default();
     consensus.campaign(&mut ready);
     consensus.lead_and_decide(Instant(0), WallTime(0), &mut ready);
@@ -131,7 +137,7 @@ fn a_candidate_counts_itself_when_its_promise_is_durable() {
 #[test]
 fn a_stranger_with_the_name_of_a_voter_does_not_campaign() {
     let own = Voter { id: ReplicaId(1), incarnation: Incarnation(99) };
-    let mut consensus = Consensus::recover(Settings::new(own, voters(1)), nothing());
+    let mut consensus = Consensus::recover(Settings::new(own, Life(1), voters(1)), nothing());
     let mut ready = Ready::default();
     consensus.campaign_alone(&mut ready);
     assert_eq!(ready, Ready::default());
@@ -139,7 +145,7 @@ fn a_stranger_with_the_name_of_a_voter_does_not_campaign() {
 
 #[test]
 fn a_full_counter_starts_an_epoch_without_an_election() {
-    let settings = Settings::new(voters(1).voters()[0], voters(1));
+    let settings = Settings::new(voter(1), Life(1), voters(1));
     let mut consensus = Consensus::recover(settings, nothing());
     let mut ready = Ready::default();
     consensus.campaign_alone(&mut ready);
@@ -155,6 +161,7 @@ fn a_full_counter_starts_an_epoch_without_an_election() {
     consensus.propose(proposal(1), WallTime(0), &mut ready);
     let text = ready.appends.iter().map(|append| match &append.record {
         Record::Promise(ballot) => format!("promise round {}", ballot.round),
+        Record::Install(base) => format!("installed {}", base.slot.0),
         Record::Batch(ballot, batch) => {
             format!("round {} up to {}", ballot.round, batch.header.last_zxid())
         }

@@ -7,7 +7,7 @@ use super::{
     Consensus, Ready, Role,
     mutant::{Mutant, is_broken},
 };
-use crate::ids::{Instant, ReplicaId};
+use crate::ids::{Instant, ReplicaId, WallTime};
 
 /// The spans of time of elections, in milliseconds (R8).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -59,23 +59,30 @@ impl Timer {
 
 impl Consensus {
     /// Time has passed. `random` is any number, another one each time.
-    pub fn tick(&mut self, now: Instant, random: u64, ready: &mut Ready) {
-        let election = (self.timing.election_min_ms, self.timing.election_max_ms);
+    pub fn tick(&mut self, now: Instant, wall: WallTime, random: u64, ready: &mut Ready) {
+        let timing = self.settings.timing;
+        let election = (timing.election_min_ms, timing.election_max_ms);
+        self.forget_learners(now);
         if let Role::Leader(leader) = &mut self.role {
             self.timer.restart(now, random, election);
             if leader.next_heartbeat <= now {
-                leader.next_heartbeat = now.plus_millis(self.timing.heartbeat_ms);
+                leader.next_heartbeat = now.plus_millis(timing.heartbeat_ms);
                 self.heartbeat(now, ready);
+                self.tend_config((now, wall), ready);
+                self.tick_hand_over(now);
             }
-            if !self.leads_with_quorum(now) && !is_broken(Mutant::LeaderNeverGivesUp) {
+            let is_leader = matches!(self.role, Role::Leader(_));
+            let has_quorum = self.leads_with_quorum(now) || is_broken(Mutant::LeaderNeverGivesUp);
+            if is_leader && !has_quorum {
                 tracing::info!("a quorum is silent: no longer leading");
                 self.step_down();
             }
-            return;
-        }
-        if self.timer.wait_ms == 0 {
+        } else if !self.has_vote() {
+            self.form(now, ready);
+            self.tick_learner(now, ready);
+        } else if self.timer.wait_ms == 0 {
             self.timer.restart(now, random, election);
-        } else if self.timer.is_over(now) && self.has_vote() {
+        } else if self.timer.is_over(now) {
             self.timer.restart(now, random, election);
             self.ask_before_campaign(ready);
         }
@@ -84,7 +91,7 @@ impl Consensus {
     /// The link to `peer` was closed by the other side: if it leads, it leads no more (R8).
     pub fn link_closed(&mut self, now: Instant, peer: ReplicaId, random: u64) {
         if let Role::Follower(follower) = &mut self.role
-            && follower.leader() == Some(peer)
+            && follower.leader().is_some_and(|leader| leader.id == peer)
         {
             follower.forget_leader();
             self.timer.restart(now, random, (CLOSED_LINK_MIN_MS, CLOSED_LINK_MAX_MS));
@@ -94,7 +101,7 @@ impl Consensus {
     /// Whether it leads, and a quorum was heard lately.
     pub(super) fn leads_with_quorum(&self, now: Instant) -> bool {
         let since = self.election_min_before(now);
-        matches!(&self.role, Role::Leader(leader) if leader.hears_quorum(since))
+        matches!(&self.role, Role::Leader(leader) if leader.hears_quorum(&self.log, since))
     }
 
     /// Whether there is a leader that has a quorum, as far as this replica knows: then it helps
@@ -109,7 +116,8 @@ impl Consensus {
         }
     }
 
-    fn election_min_before(&self, now: Instant) -> Instant {
-        Instant(now.0.saturating_sub(Instant(0).plus_millis(self.timing.election_min_ms).0))
+    pub(super) fn election_min_before(&self, now: Instant) -> Instant {
+        let min_ms = self.settings.timing.election_min_ms;
+        Instant(now.0.saturating_sub(Instant(0).plus_millis(min_ms).0))
     }
 }

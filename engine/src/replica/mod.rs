@@ -23,7 +23,7 @@ use self::{expiry::Expiry, queue::CommandQueue};
 use crate::{
     batch::Base,
     consensus::{Consensus, Ready, Record, Remembered, Settings},
-    ids::{Ballot, Instant, LogPos, SessionId, Slot, WallTime},
+    ids::{Ballot, Instant, Life, LogPos, SessionId, Slot, WallTime},
     limits::BATCH_BYTES_TARGET,
     storage::{Append, AppendKind, recovery::Recovered},
 };
@@ -79,9 +79,11 @@ impl Replica {
     pub fn recover(config: ReplicaConfig, recovered: Recovered, now: Instant) -> Self {
         assert!(config.appends_in_flight_max > 0, "without an append nothing is decided");
         let Recovered { promised, appended, base, batches, commit_hint, .. } = recovered;
-        let remembered = Remembered { promised, appended, base, batches, commit: commit_hint };
+        let commit = commit_hint;
+        let remembered = Remembered { promised, appended, base, config: None, batches, commit };
+        let settings = Settings::new(config.own, Life(1), config.config);
         Self {
-            consensus: Consensus::recover(Settings::new(config.own, config.config), remembered),
+            consensus: Consensus::recover(settings, remembered),
             appends_in_flight_max: config.appends_in_flight_max,
             queue: CommandQueue::default(),
             expiry: Expiry::new(config.tick_ms, now),
@@ -179,6 +181,7 @@ impl Replica {
             let kind = match append.record {
                 Record::Promise(ballot) => AppendKind::Promise { ballot },
                 Record::Batch(ballot, batch) => AppendKind::Batch { ballot, batch },
+                Record::Install(_) => unreachable!("nobody to take a snapshot from"),
             };
             Append { pos: append.pos, commit: append.commit, kind }
         }));

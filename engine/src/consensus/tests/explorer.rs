@@ -10,7 +10,7 @@ use std::{collections::HashSet, env, hash::DefaultHasher, panic, println, time};
 use alloc::{vec, vec::Vec};
 use core::hash::{Hash, Hasher};
 
-use super::world::World;
+use super::world::{Plan, World};
 use crate::consensus::{
     Bounds,
     mutant::{Mutant, set_broken},
@@ -118,7 +118,9 @@ fn explore(budget: Budget, states_max: usize) -> Seen {
         message_bytes_max: 0,
         ..Bounds::default()
     };
-    let first = State { world: World::new(3, bounds, true), left: budget };
+    let mut plan = Plan { is_set: true, ..Plan::of(3) };
+    plan.settings.bounds = bounds;
+    let first = State { world: World::new(plan), left: budget };
     let mut known = HashSet::from([first.fingerprint()]);
     let (mut layer, mut depth) = (vec![first], 0);
     let mut found = Vec::new();

@@ -6,10 +6,14 @@ use std::{env, println, time};
 
 use alloc::{string::String, vec::Vec};
 
-use super::world::{Stats, World, links, tiny};
-use crate::consensus::{
-    Bounds,
-    mutant::{Mutant, set_broken},
+use super::world::{Plan, Stats, World, links, tiny};
+use crate::{
+    consensus::{
+        Bounds,
+        config::Voter,
+        mutant::{Mutant, set_broken},
+    },
+    ids::WallTime,
 };
 
 /// splitmix64.
@@ -32,7 +36,7 @@ impl Chance {
 const EVENTS: usize = 1500;
 
 /// How often what happens, relative to each other.
-type Weights = [usize; 9];
+type Weights = [usize; 13];
 
 struct Driver {
     world: World,
@@ -40,7 +44,8 @@ struct Driver {
     weights: Weights,
     /// Which links work, from and to.
     links: Vec<Vec<bool>>,
-    has_wiped: bool,
+    /// The data directory that was made last, until it has a vote.
+    newcomer: Option<usize>,
 }
 
 impl Driver {
@@ -52,11 +57,19 @@ impl Driver {
             1 => tiny(),
             _ => Bounds { message_bytes_max: 0, ..Bounds::default() },
         };
-        let world = World::new(count, bounds, false);
-        let most = [160, 100, 50, 10, 12, 8, 6, 16, 8];
+        let mut plan = Plan::of(count);
+        plan.voters = match chance.below(4) {
+            0 => 0,
+            1 => count - 1,
+            _ => count,
+        };
+        plan.settings.bounds = bounds;
+        plan.settings.all_to_all = chance.below(3) == 0;
+        plan.settings.feature_level_max = u16::from(chance.below(4) == 0);
+        let most = [160, 100, 50, 10, 12, 8, 6, 16, 8, 6, 10, 4, 2];
         let weights = most.map(|most| 1 + chance.below(most));
         let links = links(usize::from(count));
-        Self { world, chance, weights, links, has_wiped: false }
+        Self { world: World::new(plan), chance, weights, links, newcomer: None }
     }
 
     fn event(&mut self) {
@@ -80,7 +93,7 @@ impl Driver {
             2 => self.world.propose(index, self.chance.draw().to_le_bytes()[0]),
             3 => {
                 let index = self.chance.below(self.world.nodes.len());
-                if self.world.nodes[index].voter.incarnation.0 < 1000 {
+                if self.world.nodes[index].votes() {
                     self.world.step(index, |core, _, ready| core.campaign(ready));
                 }
             }
@@ -88,8 +101,32 @@ impl Driver {
             5 => self.tick(),
             6 => self.crash_or_restart(index),
             7 => self.read(index),
-            _ => self.cut_or_mend(),
+            8 => self.cut_or_mend(),
+            9 => self.world.snapshot(self.chance.below(self.world.nodes.len())),
+            10 => (0..self.world.nodes.len()).for_each(|index| self.world.install(index)),
+            11 => self.reconfigure(index),
+            _ => self.world.step(index, |core, now, _| core.hand_over(now)),
         }
+    }
+
+    /// Any replicas that are up may become the voters, but no more than one is changed at a time
+    /// that has nothing: a majority of the new voters knows the log.
+    fn reconfigure(&mut self, index: usize) {
+        let nodes = &self.world.nodes;
+        if !nodes[index].leads() || self.newcomer.is_some() {
+            return;
+        }
+        let commit = nodes[index].core.as_ref().unwrap().commit_slot();
+        let is_near = |node: &&super::world::Node| {
+            node.core.as_ref().is_some_and(|core| commit.0 <= core.commit_slot().0 + 3)
+        };
+        let near: Vec<Voter> = nodes.iter().filter(is_near).map(|node| node.voter).collect();
+        let count = 1 + self.chance.below(near.len());
+        let mut voters = near;
+        while count < voters.len() {
+            voters.remove(self.chance.below(voters.len()));
+        }
+        self.world.reconfigure(index, voters);
     }
 
     /// A leader, if there is one, or anybody.
@@ -127,7 +164,7 @@ impl Driver {
         if fate != 0 {
             self.world.network.remove(place);
         }
-        let [from, to] = [packet.from.id, packet.to].map(|id| usize::from(id.0) - 1);
+        let [from, to] = [packet.from.id, packet.to.id].map(|id| usize::from(id.0) - 1);
         if fate != 1 && self.links[from][to] {
             self.world.deliver(&packet);
         }
@@ -138,7 +175,9 @@ impl Driver {
         self.world.now = self.world.now.plus_millis(millis);
         for index in 0..self.world.nodes.len() {
             let random = self.chance.draw();
-            self.world.step(index, |core, now, ready| core.tick(now, random, ready));
+            self.world.step(index, |core, now, ready| {
+                core.tick(now, WallTime(0), random, ready);
+            });
         }
     }
 
@@ -154,13 +193,32 @@ impl Driver {
         if node.core.is_none() {
             return;
         }
-        if !self.has_wiped && self.chance.below(15) == 0 {
-            self.has_wiped = true;
+        let newcomer = self.newcomer.map(|index| self.world.nodes[index].voter);
+        let is_admitted = |voter| self.world.nodes.iter().any(|node| node.knows(voter));
+        if newcomer.is_some_and(is_admitted) {
+            self.newcomer = None;
+        }
+        if self.newcomer.is_none() && self.may_lose(index) && self.chance.below(15) == 0 {
+            self.newcomer = Some(index);
             self.world.wipe(index);
         } else {
             let kept = self.chance.below(node.unflushed_count() + 1);
             self.world.crash(index, kept);
         }
+    }
+
+    /// Whether the cluster may lose what this replica has: the others are a quorum of every
+    /// configuration that anybody knows, and know it themselves.
+    fn may_lose(&self, index: usize) -> bool {
+        let lost = self.world.nodes[index].voter;
+        let others = || self.world.nodes.iter().filter(|node| node.voter != lost);
+        let has_others = |node: &super::world::Node| {
+            let has_vote = |other: &&super::world::Node| node.knows(other.voter);
+            let count = others().filter(has_vote).count();
+            let voters = node.core.as_ref().map_or(0, |core| core.config().voters().len());
+            voters / 2 < count
+        };
+        others().all(has_others)
     }
 
     /// One-way cuts, replicas that nobody reaches, or everything mended.
@@ -212,11 +270,20 @@ fn random_schedules() {
         sum.mismatches += stats.mismatches;
         sum.reads += stats.reads;
         sum.crashes += stats.crashes;
+        sum.installs += stats.installs;
+        sum.kept_tails += stats.kept_tails;
+        sum.configs += stats.configs;
+        sum.admitted += stats.admitted;
+        sum.hand_overs += stats.hand_overs;
+        sum.learned += stats.learned;
     }
     println!("{count} seeds from {first}, {:?}: {sum:?}", start.elapsed());
     // A situation that never happens is a fault of the driver.
-    let happened =
-        [sum.leaders, sum.fetches, sum.fetched, sum.tails, sum.mismatches, sum.reads, sum.crashes];
+    let happened = [
+        [sum.leaders, sum.fetches, sum.fetched, sum.tails, sum.mismatches, sum.reads],
+        [sum.installs, sum.kept_tails, sum.configs, sum.admitted, sum.hand_overs, sum.learned],
+    ]
+    .concat();
     assert!(count < 300 || happened.iter().all(|count| *count > 0), "{sum:?}");
 }
 

@@ -14,13 +14,13 @@ use alloc::{format, string::String, vec::Vec};
 
 use expect_test::{Expect, expect};
 
-use super::world::{World, tiny};
+use super::world::{Plan, World};
 use crate::{
     consensus::{
         message::Message,
         mutant::{Mutant, set_broken},
     },
-    ids::ReplicaId,
+    ids::{ReplicaId, WallTime},
 };
 
 struct Story {
@@ -39,7 +39,7 @@ fn index(word: &str) -> usize {
 
 impl Story {
     fn new(voters: u16) -> Self {
-        Self { world: World::new(voters, tiny(), false), out: String::new() }
+        Self { world: World::new(Plan::of(voters)), out: String::new() }
     }
 
     fn line(&mut self, line: &str) {
@@ -87,7 +87,7 @@ impl Story {
         let under_way = self.world.network.clone();
         for packet in under_way {
             let is_here = usize::from(packet.from.id.0) - 1 == index(from)
-                && usize::from(packet.to.0) - 1 == index(to);
+                && usize::from(packet.to.id.0) - 1 == index(to);
             if is_here && wanted.is_none_or(|wanted| kind(&packet.message) == wanted) {
                 if !is_kept {
                     let place = self.world.network.iter().position(|other| *other == packet);
@@ -115,7 +115,8 @@ impl Story {
             for index in 0..self.world.nodes.len() {
                 // The first waits shortest.
                 let random = 50 * index as u64;
-                self.world.step(index, |core, now, ready| core.tick(now, random, ready));
+                self.world
+                    .step(index, |core, now, ready| core.tick(now, WallTime(0), random, ready));
             }
             let ends = links.iter().map(|link| link.split_once('-').unwrap());
             ends.for_each(|(one, other)| self.settle(&[one, other]));

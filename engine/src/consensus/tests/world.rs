@@ -11,14 +11,14 @@ use core::hash::{Hash, Hasher};
 use std::hash::DefaultHasher;
 
 use crate::{
-    batch::Batch,
+    batch::{Base, Batch, BatchKind},
     consensus::{
         Append, Bounds, Consensus, Fetch, Proposal, Ready, Record, Remembered, Settings,
         config::{Config, Voter},
-        message::Message,
+        message::{Message, Offer},
         read_index::ReadId,
     },
-    ids::{Ballot, Incarnation, Instant, LogPos, ReplicaId, Slot, WallTime},
+    ids::{Ballot, Incarnation, Instant, Life, LogPos, ReplicaId, Slot, WallTime},
 };
 
 /// A message under way.
@@ -27,7 +27,7 @@ pub(super) struct Packet {
     /// Of its content.
     key: u64,
     pub(super) from: Voter,
-    pub(super) to: ReplicaId,
+    pub(super) to: Voter,
     pub(super) message: Message,
 }
 
@@ -43,20 +43,23 @@ struct Written {
     pos: LogPos,
     /// The commit slot when it was appended.
     commit: Slot,
-    is_promise: bool,
-    ballot: Ballot,
-    batch: Option<Arc<Batch>>,
+    record: Record,
 }
 
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(super) struct Node {
     pub(super) voter: Voter,
+    life: Life,
     /// `None` while it is down.
     pub(super) core: Option<Consensus>,
     disk: Vec<Written>,
     flushed_count: usize,
     /// Decided, as this life of the process knows.
-    applied: Vec<Arc<Batch>>,
+    applied: Slot,
+    /// Its newest snapshot. The log before is gone.
+    snapshot: Slot,
+    /// A snapshot that was offered and is on its way.
+    offered: Option<Offer>,
     /// What everybody knew to be decided when the newest question was asked here.
     read: Option<(ReadId, usize)>,
     /// Whether it led after the last step, and under which ballot.
@@ -65,18 +68,40 @@ pub(super) struct Node {
     promised: Ballot,
 }
 
+/// What a world is made of.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    pub(super) nodes: u16,
+    /// How many of them vote at first; 0: all of them must form the cluster.
+    pub(super) voters: u16,
+    pub(super) settings: Settings,
+    /// Whether the network is a set from which nothing is ever removed: the explorer's.
+    pub(super) is_set: bool,
+}
+
+impl Plan {
+    /// So many replicas, which all vote.
+    pub(super) fn of(nodes: u16) -> Self {
+        let settings = Settings {
+            bounds: tiny(),
+            ..Settings::new(Voter::default(), Life(0), Config::unformed())
+        };
+        Self { nodes, voters: nodes, settings, is_set: false }
+    }
+}
+
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(super) struct World {
     pub(super) now: Instant,
     pub(super) nodes: Vec<Node>,
     pub(super) network: Vec<Arc<Packet>>,
-    /// Whether the network is a set from which nothing is ever removed: the explorer's.
     is_set: bool,
-    bounds: Bounds,
-    /// The hash of every decided batch, from slot 1 on, and the ballot that decided it.
-    pub(super) decided: Vec<(u128, Ballot)>,
+    settings: Arc<Settings>,
+    /// Every decided batch, from slot 1 on, and the ballot that decided it.
+    pub(super) decided: Vec<(Arc<Batch>, Ballot)>,
     /// Every ballot that was ever led.
     led: BTreeSet<Ballot>,
+    next_life: u64,
     next_read: u64,
     /// What happened, for the driver's report.
     pub(super) stats: Stats,
@@ -93,6 +118,12 @@ pub(super) struct Stats {
     pub(super) mismatches: usize,
     pub(super) reads: usize,
     pub(super) crashes: usize,
+    pub(super) installs: usize,
+    pub(super) kept_tails: usize,
+    pub(super) configs: usize,
+    pub(super) admitted: usize,
+    pub(super) hand_overs: usize,
+    pub(super) learned: usize,
 }
 
 impl PartialEq for Stats {
@@ -106,25 +137,6 @@ impl Hash for Stats {
 }
 
 impl Node {
-    /// What recovery says of `written`.
-    fn remember(written: &[Written]) -> Remembered {
-        let mut remembered = super::nothing();
-        for record in written {
-            remembered.appended = record.pos;
-            remembered.promised = remembered.promised.max(record.ballot);
-            remembered.commit = remembered.commit.max(record.commit);
-            if let Some(batch) = &record.batch {
-                remembered.batches.retain(|kept| kept.header.slot < batch.header.slot);
-                remembered.batches.push(batch.clone());
-            }
-        }
-        remembered
-    }
-
-    fn remembered(&self) -> Remembered {
-        Self::remember(&self.disk[..self.flushed_count])
-    }
-
     pub(super) fn unflushed_count(&self) -> usize {
         self.disk.len() - self.flushed_count
     }
@@ -132,29 +144,53 @@ impl Node {
     pub(super) fn leads(&self) -> bool {
         self.core.as_ref().is_some_and(|core| core.leader_ballot().is_some())
     }
+
+    /// Whether it votes, as far as it knows.
+    pub(super) fn votes(&self) -> bool {
+        self.core.as_ref().is_some_and(Consensus::has_vote)
+    }
+
+    /// Whether the configuration that is decided here gives `voter` a vote.
+    pub(super) fn knows(&self, voter: Voter) -> bool {
+        self.core.as_ref().is_some_and(|core| core.config().has_vote(voter))
+    }
+
+    /// The highest ballot in what a crash cannot take.
+    fn durable_promise(&self) -> Ballot {
+        let promises = self.disk[..self.flushed_count].iter().map(|written| match written.record {
+            Record::Promise(ballot) | Record::Batch(ballot, _) => ballot,
+            Record::Install(_) => Ballot::default(),
+        });
+        promises.max().unwrap_or_default()
+    }
 }
 
 impl World {
-    pub(super) fn new(count: u16, bounds: Bounds, is_set: bool) -> Self {
-        let config = super::voters(count);
-        let node = |voter: &Voter| Node {
-            voter: *voter,
+    pub(super) fn new(plan: Plan) -> Self {
+        let node = |id: u16| Node {
+            voter: super::voter(id),
+            life: Life(0),
             core: None,
             disk: Vec::new(),
             flushed_count: 0,
-            applied: Vec::new(),
+            applied: Slot(0),
+            snapshot: Slot(0),
+            offered: None,
             read: None,
             led: None,
             promised: Ballot::default(),
         };
+        let config = if plan.voters == 0 { Config::unformed() } else { super::voters(plan.voters) };
+        let founders = (1..=plan.nodes).map(ReplicaId).collect();
         let mut world = Self {
             now: Instant(0),
-            nodes: config.voters().iter().map(node).collect(),
+            nodes: (1..=plan.nodes).map(node).collect(),
             network: Vec::new(),
-            is_set,
-            bounds,
+            is_set: plan.is_set,
+            settings: Arc::new(Settings { config, founders, ..plan.settings }),
             decided: Vec::new(),
             led: BTreeSet::new(),
+            next_life: 1,
             next_read: 0,
             stats: Stats::default(),
         };
@@ -162,17 +198,63 @@ impl World {
         world
     }
 
-    fn config(&self) -> Config {
-        super::voters(u16::try_from(self.nodes.len()).unwrap())
+    /// The end of the decided log up to `slot`.
+    fn base(&self, slot: Slot) -> Base {
+        let Some(index) = slot.0.checked_sub(1) else { return Base::default() };
+        Base::of(&self.decided[usize::try_from(index).unwrap()].0.header)
+    }
+
+    /// The configuration after the batch at `slot`, if one was decided.
+    fn config(&self, slot: Slot) -> Option<Config> {
+        let count = usize::try_from(slot.0).unwrap();
+        let batches = self.decided[..count].iter().rev().map(|(batch, _)| batch);
+        let newest = batches.into_iter().find(|batch| batch.header.kind == BatchKind::Config);
+        newest.map(|batch| Config::decode(&batch.payload).unwrap())
+    }
+
+    /// What recovery says of what a crash has left.
+    fn remembered(&self, index: usize) -> Remembered {
+        let node = &self.nodes[index];
+        let mut remembered = super::nothing();
+        for Written { pos, commit, record } in &node.disk[..node.flushed_count] {
+            remembered.appended = *pos;
+            remembered.commit = remembered.commit.max(*commit);
+            match record {
+                Record::Promise(ballot) => remembered.promised = remembered.promised.max(*ballot),
+                Record::Batch(ballot, batch) => {
+                    remembered.promised = remembered.promised.max(*ballot);
+                    remembered.batches.retain(|kept| kept.header.slot < batch.header.slot);
+                    remembered.batches.push(batch.clone());
+                }
+                Record::Install(base) => {
+                    let at = remembered.batches.iter().find(|b| b.header.slot == base.slot);
+                    if at.is_none_or(|batch| batch.header.hash != base.hash) {
+                        remembered.batches.clear();
+                    }
+                    remembered.base = *base;
+                }
+            }
+        }
+        // Its own snapshots are of what it has applied, and their batches were durable.
+        if remembered.base.slot < node.snapshot {
+            remembered.base = self.base(node.snapshot);
+        }
+        let base = remembered.base.slot;
+        remembered.batches.retain(|batch| base < batch.header.slot);
+        remembered.config = self.config(base);
+        remembered
     }
 
     /// Starts a replica with what its disk has.
     pub(super) fn restart(&mut self, index: usize) {
-        let config = self.config();
+        let remembered = self.remembered(index);
+        let life = Life(self.next_life);
+        self.next_life += 1;
         let node = &mut self.nodes[index];
-        let settings =
-            Settings { bounds: self.bounds.clone(), ..Settings::new(node.voter, config) };
-        node.core = Some(Consensus::recover(settings, node.remembered()));
+        node.life = life;
+        node.applied = remembered.base.slot;
+        let settings = Settings { own: node.voter, life, ..Settings::clone(&self.settings) };
+        node.core = Some(Consensus::recover(settings, remembered));
         self.step(index, |_, _, _| {});
     }
 
@@ -183,7 +265,8 @@ impl World {
         node.core = None;
         node.disk.truncate(node.flushed_count + kept);
         node.flushed_count = node.disk.len();
-        node.applied.clear();
+        node.applied = Slot(0);
+        node.offered = None;
         node.read = None;
         node.led = None;
     }
@@ -194,8 +277,28 @@ impl World {
         let node = &mut self.nodes[index];
         node.disk.clear();
         node.flushed_count = 0;
+        node.snapshot = Slot(0);
         node.promised = Ballot::default();
         node.voter.incarnation = Incarnation(node.voter.incarnation.0 + 1000);
+    }
+
+    /// A replica writes a snapshot of what it has applied, if all of it is durable, and trims its
+    /// log.
+    pub(super) fn snapshot(&mut self, index: usize) {
+        let end = self.remembered(index).batches.last().map(|batch| batch.header.slot);
+        let node = &mut self.nodes[index];
+        if node.core.is_some() && node.snapshot < node.applied && Some(node.applied) <= end {
+            node.snapshot = node.applied;
+        }
+    }
+
+    /// The snapshot that was offered is whole and durable.
+    pub(super) fn install(&mut self, index: usize) {
+        if let Some(offer) = self.nodes[index].offered.take() {
+            self.step(index, |core, _, ready| {
+                core.install(&offer, ready);
+            });
+        }
     }
 
     /// `count` more records reach the disk, and the replica hears of it.
@@ -209,15 +312,24 @@ impl World {
 
     /// A message arrives. It stays under way if the network is a set.
     pub(super) fn deliver(&mut self, packet: &Packet) {
-        let index = usize::from(packet.to.0) - 1;
-        let (from, message) = (packet.from, packet.message.clone());
+        let index = usize::from(packet.to.id.0) - 1;
+        let (from, to, message) = (packet.from, packet.to, packet.message.clone());
         match &message {
             Message::Fetched { .. } => self.stats.fetched += 1,
             Message::Mismatch { .. } => self.stats.mismatches += 1,
             Message::Promise { tail, .. } => self.stats.tails += usize::from(!tail.is_empty()),
+            Message::TakeOver { .. } => self.stats.hand_overs += 1,
             _ => {}
         }
-        self.step(index, |core, now, ready| core.receive(now, from, message, ready));
+        self.step(index, |core, now, ready| core.receive(now, (from, to), message, ready));
+    }
+
+    /// The leader is asked for another configuration.
+    pub(super) fn reconfigure(&mut self, index: usize, voters: Vec<Voter>) {
+        self.step(index, |core, now, ready| {
+            let config = core.config().with_members(voters, Vec::new());
+            core.reconfigure((now, WallTime(0)), &config, ready);
+        });
     }
 
     /// The leader is given a command.
@@ -259,37 +371,29 @@ impl World {
     fn carry_out(&mut self, index: usize, leads: Option<Ballot>, ready: Ready) {
         let node = &mut self.nodes[index];
         for Append { pos, commit, record } in ready.appends {
-            let (is_promise, ballot, batch) = match record {
-                Record::Promise(ballot) => (true, ballot, None),
-                Record::Batch(ballot, batch) => (false, ballot, Some(batch)),
-            };
-            node.disk.push(Written { pos, commit, is_promise, ballot, batch });
+            node.disk.push(Written { pos, commit, record });
         }
-        for batch in ready.committed {
-            let slot = node.applied.len() + 1;
-            assert_eq!(batch.header.slot.0, slot as u64, "no gap");
-            let hash = batch.header.hash;
-            match self.decided.get(slot - 1) {
-                Some((decided, _)) => assert_eq!(*decided, hash, "I1: two decisions at {slot}"),
-                None => {
-                    self.stats.decided += 1;
-                    self.decided.push((hash, leads.expect("a leader decides first")));
-                }
-            }
-            node.applied.push(batch);
+        if let Some((_, offer)) = ready.offer {
+            node.offered = Some(offer);
         }
+        if let Some(base) = ready.installed {
+            self.stats.installs += 1;
+            node.applied = base.slot;
+            self.stats.kept_tails +=
+                usize::from(node.core.as_ref().is_some_and(|core| base.slot < core.log_end().slot));
+        }
+        ready.committed.iter().for_each(|batch| self.apply(index, leads, batch));
+        let node = &self.nodes[index];
         if let Some(answer) = ready.read {
             let (id, decided) = node.read.unwrap();
             let is_enough = answer.id != id || decided as u64 <= answer.slot.0;
             assert!(is_enough, "R9: {answer:?} and {decided} were decided before");
             self.stats.reads += 1;
         }
-        for Fetch { to, first, last, ballot } in ready.fetches {
+        for fetch in ready.fetches {
             self.stats.fetches += 1;
-            let [first, last] = [first, last].map(|slot| usize::try_from(slot.0).unwrap());
-            let wanted = &self.nodes[index].applied[first - 1..last];
-            let batches = wanted.iter().take(3).cloned().collect();
-            self.send(index, to, Message::Fetched { ballot, batches });
+            let message = self.fetched(index, &fetch);
+            self.send(index, fetch.to, message);
         }
         for (to, message) in ready.messages {
             self.check_durable(index, &message);
@@ -297,7 +401,49 @@ impl World {
         }
     }
 
-    fn send(&mut self, index: usize, to: ReplicaId, message: Message) {
+    fn apply(&mut self, index: usize, leads: Option<Ballot>, batch: &Arc<Batch>) {
+        let slot = batch.header.slot;
+        let node = &mut self.nodes[index];
+        assert_eq!(slot, node.applied.next(), "no gap");
+        node.applied = slot;
+        if let Some((decided, _)) = self.decided.get(usize::try_from(slot.0).unwrap() - 1) {
+            assert_eq!(decided.header.hash, batch.header.hash, "I1: two decisions at {slot:?}");
+            return;
+        }
+        self.stats.decided += 1;
+        let core = node.core.as_ref().unwrap();
+        // A follower that counts for itself decides for the leader that it has promised (R11); and
+        // the first batch of all belongs to nobody.
+        let by = leads.unwrap_or(core.promised());
+        self.stats.learned += usize::from(leads.is_none());
+        let may_decide = leads.is_some() || self.settings.all_to_all || slot == Slot(1);
+        assert!(may_decide, "a leader decides first");
+        self.decided.push((batch.clone(), by));
+        if batch.header.kind == BatchKind::Config {
+            self.stats.configs += 1;
+            let config = Config::decode(&batch.payload).unwrap();
+            let is_new = |voter: &&Voter| 1000 < voter.incarnation.0;
+            self.stats.admitted += config.voters().iter().filter(is_new).count();
+        }
+    }
+
+    /// What the driver of a replica answers: some batches, or a snapshot if they are gone.
+    fn fetched(&self, index: usize, fetch: &Fetch) -> Message {
+        let node = &self.nodes[index];
+        let ballot = fetch.ballot;
+        if fetch.first <= node.snapshot {
+            let base = self.base(node.snapshot);
+            let config = self.config(node.snapshot);
+            let config = Arc::new(config.unwrap_or_else(|| self.settings.config.clone()));
+            return Message::Offer(Offer { ballot, base, config });
+        }
+        let [first, last] = [fetch.first, fetch.last].map(|slot| usize::try_from(slot.0).unwrap());
+        let wanted = &self.decided[first - 1..last];
+        let batches = wanted.iter().take(3).map(|(batch, _)| batch.clone()).collect();
+        Message::Fetched { ballot, batches, commit: fetch.last }
+    }
+
+    fn send(&mut self, index: usize, to: Voter, message: Message) {
         let from = self.nodes[index].voter;
         let mut hasher = DefaultHasher::new();
         (from, to, &message).hash(&mut hasher);
@@ -313,15 +459,16 @@ impl World {
 
     /// I6: what is said of the disk is true.
     fn check_durable(&self, index: usize, message: &Message) {
-        let remembered = || self.nodes[index].remembered();
         match message {
             Message::Promise { ballot, .. } | Message::Prepare { ballot, .. } => {
-                assert!(*ballot <= remembered().promised, "I6: {ballot:?} is not durable");
+                let promised = self.remembered(index).promised;
+                assert!(*ballot <= promised, "I6: {ballot:?} is not durable");
             }
             Message::Accepted { ballot, stored } => {
-                let remembered = remembered();
+                let remembered = self.remembered(index);
                 assert!(*ballot <= remembered.promised, "I6: {ballot:?} is not durable");
-                let end = remembered.batches.last().map_or(Slot(0), |batch| batch.header.slot);
+                let last = remembered.batches.last().map(|batch| batch.header.slot);
+                let end = last.unwrap_or(remembered.base.slot);
                 assert!(*stored <= end, "I6: {stored:?} of {end:?} is durable");
             }
             _ => {}
@@ -331,10 +478,10 @@ impl World {
     fn check(&mut self, index: usize) {
         let node = &mut self.nodes[index];
         let Some(core) = &node.core else { return };
-        let promised = Node::remember(&node.disk[..node.flushed_count]).promised;
+        let promised = node.durable_promise();
         assert!(node.promised <= promised && promised <= core.promised(), "I3: promises stay");
         node.promised = promised;
-        assert!(core.commit_slot().0 == node.applied.len() as u64, "I7: decided is applied");
+        assert!(core.commit_slot() == node.applied, "I7: decided is applied");
         assert!(core.commit_slot() <= core.log_end().slot, "I7");
         let leads = core.leader_ballot();
         if let Some(ballot) = leads
@@ -342,16 +489,18 @@ impl World {
         {
             assert!(self.led.insert(ballot), "I4: {ballot:?} is led twice");
             self.stats.leaders += 1;
-            for (slot, (hash, decider)) in (1..).map(Slot).zip(&self.decided) {
+            for (batch, decider) in &self.decided {
                 // A leader that comes late need not know what a higher ballot has decided.
+                let slot = batch.header.slot;
                 let own = core.log.base_at(slot).map(|own| own.hash);
-                let is_there = own == Some(*hash) || slot <= core.commit_slot();
+                let is_there = own == Some(batch.header.hash) || slot <= core.commit_slot();
                 assert!(ballot < *decider || is_there, "I2: {slot:?} is decided");
             }
         }
         node.led = leads;
         if core.is_established() {
-            assert!(core.log.open_count() <= self.bounds.window_slots_max, "I8");
+            let window = self.settings.bounds.window_slots_max;
+            assert!(core.log.open_count() <= window, "I8");
         }
     }
 
@@ -368,11 +517,13 @@ impl World {
             self.now = self.now.plus_millis(10);
             for index in 0..self.nodes.len() {
                 let drawn = random();
-                self.step(index, |core, now, ready| core.tick(now, drawn, ready));
+                let wall = WallTime(0);
+                self.step(index, |core, now, ready| core.tick(now, wall, drawn, ready));
             }
             for _ in 0..4 {
                 for index in 0..self.nodes.len() {
                     self.flush(index, self.nodes[index].unflushed_count());
+                    self.install(index);
                 }
                 for packet in core::mem::take(&mut self.network) {
                     self.deliver(&packet);
@@ -391,14 +542,19 @@ impl World {
                 self.propose(leader, 0xff);
                 target = Some(self.decided.len() + 1);
             }
-            let has_all = |node: &Node| target.is_some_and(|target| target <= node.applied.len());
+            let has_all =
+                |node: &Node| target.is_some_and(|target| target as u64 <= node.applied.0);
             if self.nodes.iter().all(has_all) {
                 return;
             }
         }
-        let ends = self.nodes.iter().map(|node| node.applied.len()).collect::<Vec<_>>();
-        let led = self.nodes.iter().map(|node| node.led).collect::<Vec<_>>();
-        panic!("no progress after healing: {ends:?} of {target:?}, {led:?}");
+        let stands = self.nodes.iter().map(|node| {
+            let config = node.core.as_ref().unwrap().config();
+            let voters = config.voters().iter().map(|v| (v.id.0, v.incarnation.0));
+            let own = (node.voter.id.0, node.voter.incarnation.0);
+            (own, node.applied.0, node.led, voters.collect::<Vec<_>>())
+        });
+        panic!("no progress to {target:?}: {:?}", stands.collect::<Vec<_>>());
     }
 }
 

@@ -1,0 +1,265 @@
+//! Who has no vote: an observer, a replica that was never part of a cluster, one whose data
+//! directory was lost (R10). It learns what is decided from anybody, and the cluster may give it a
+//! vote. And the first formation: how there comes to be a configuration at all.
+
+use alloc::{sync::Arc, vec::Vec};
+
+use super::{
+    Append, Consensus, Ready, Record, Role,
+    config::{Config, Voter},
+    message::Message,
+    mutant::{Mutant, is_broken},
+    peer::Peer,
+};
+use crate::{
+    batch::{self, Base, Batch, BatchHeader, BatchKind},
+    ids::{Ballot, Epoch, Incarnation, Instant, ReplicaId, Slot, WallTime},
+};
+
+/// After so many of the longest election timeouts without a word, a learner is forgotten.
+const FORGOTTEN_TIMEOUTS: u64 = 4;
+
+/// A replica without a vote that this one sends what is decided.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(super) struct Learner {
+    voter: Voter,
+    /// It was sent everything up to here.
+    sent: Slot,
+    /// When it last asked.
+    heard: Instant,
+}
+
+/// A replica with the name of a voter and another data directory, as a leader knows it.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(super) struct Newcomer {
+    voter: Voter,
+    /// Its commit slot.
+    commit: Slot,
+    heard: Instant,
+}
+
+/// What a replica without a vote knows of where it learns from.
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
+pub(super) struct Source {
+    /// The number of the replica that it asks, among those that it knows.
+    index: usize,
+    /// When that was last heard, or first asked.
+    heard: Instant,
+    /// When it asks again.
+    next_ask: Instant,
+}
+
+impl Source {
+    /// It has said something.
+    pub(super) fn heard(&mut self, now: Instant) {
+        self.heard = now;
+    }
+}
+
+impl Consensus {
+    /// Somebody lacks what is decided. Who has no vote is sent what comes later, too.
+    pub(super) fn on_fetch(&mut self, now: Instant, from: Voter, first: Slot, ready: &mut Ready) {
+        let sent = self.serve(from, first, ready);
+        let has_vote = self.log.configs().any(|(_, config)| config.has_vote(from));
+        if self.log.end().slot == Slot(0) {
+            self.note_founder(now, from);
+        } else if !has_vote {
+            if self.log.commit() < first {
+                // A sign of life: whoever learns from here need not look for somebody else.
+                let (ballot, commit) = (self.promised, self.log.commit());
+                ready.send(from, Message::Fetched { ballot, batches: Vec::new(), commit });
+            }
+            self.learners.retain(|learner| learner.voter.id != from.id);
+            let sent = sent.max(Slot(first.0 - 1));
+            self.learners.push(Learner { voter: from, sent, heard: now });
+        }
+    }
+
+    /// Sends learners what was decided since.
+    pub(super) fn feed_learners(&mut self, ready: &mut Ready) {
+        let commit = self.log.commit();
+        for index in 0..self.learners.len() {
+            while self.learners[index].sent < commit {
+                let Learner { voter, sent, .. } = self.learners[index];
+                self.learners[index].sent = self.serve(voter, sent.next(), ready);
+            }
+        }
+    }
+
+    /// A data directory that is not in the configuration has caught up so far.
+    pub(super) fn on_newcomer(&mut self, now: Instant, from: Voter, commit: Slot) {
+        if matches!(self.role, Role::Leader(_)) {
+            self.newcomers.retain(|newcomer| newcomer.voter.id != from.id);
+            self.newcomers.push(Newcomer { voter: from, commit, heard: now });
+        }
+    }
+
+    /// Time has passed for a replica without a vote: asks one that it knows for what is decided,
+    /// another one if nothing was heard, and tells the leader that it is there.
+    pub(super) fn tick_learner(&mut self, now: Instant, ready: &mut Ready) {
+        if now < self.source.next_ask {
+            return;
+        }
+        self.source.next_ask = now.plus_millis(self.settings.timing.heartbeat_ms);
+        let first = self.log.commit().next();
+        let known = self.known_replicas();
+        if !self.log.decided_config().is_formed() {
+            known.iter().for_each(|peer| ready.send(*peer, Message::Fetch { first }));
+            return;
+        }
+        if self.source.heard <= self.election_min_before(now) {
+            self.source.index += 1;
+            self.source.heard = now;
+        }
+        if let Some(peer) = known.get(self.source.index % known.len().max(1)) {
+            ready.send(*peer, Message::Fetch { first });
+        }
+        let leader = self.log.end().origin.replica;
+        if let Some(leader) = known.iter().find(|peer| peer.id == leader) {
+            ready.send(*leader, Message::Newcomer { commit: self.log.commit() });
+        }
+    }
+
+    /// Where to learn from. Before there is a configuration, whoever has the name of a founder.
+    fn known_replicas(&self) -> Vec<Voter> {
+        let own = self.settings.own.id;
+        let config = self.log.last_config();
+        let whoever = |id: &ReplicaId| Voter { id: *id, incarnation: Incarnation(0) };
+        let known: Vec<Voter> = if config.is_formed() {
+            config.voters().to_vec()
+        } else {
+            self.settings.founders.iter().map(whoever).collect()
+        };
+        known.into_iter().filter(|peer| peer.id != own).collect()
+    }
+
+    /// Forgets who has not been heard for long.
+    pub(super) fn forget_learners(&mut self, now: Instant) {
+        let longest_ms = FORGOTTEN_TIMEOUTS * self.settings.timing.election_max_ms;
+        self.learners.retain(|learner| now < learner.heard.plus_millis(longest_ms));
+        self.newcomers.retain(|newcomer| now < newcomer.heard.plus_millis(longest_ms));
+    }
+
+    /// A leader's wish: a newcomer that has caught up gets its vote back (R10), and a feature level
+    /// that everybody knows is raised.
+    pub(super) fn tend_config(&mut self, times: (Instant, WallTime), ready: &mut Ready) {
+        let Role::Leader(leader) = &self.role else { return };
+        let config = self.log.last_config();
+        let window = self.settings.bounds.window_slots_max as u64;
+        let commit = self.log.commit();
+        let is_due = |newcomer: &&Newcomer| {
+            let place = config.voter(newcomer.voter.id);
+            let is_near = commit.0 <= newcomer.commit.0 + window;
+            place.is_some_and(|voter| voter != newcomer.voter) && is_near
+        };
+        let own_level = Some(self.settings.feature_level_max);
+        let level = |voter: &Voter| {
+            let peer = leader.peers().iter().find(|peer| peer.voter == *voter);
+            let is_own = *voter == self.settings.own;
+            if is_own { own_level } else { peer.and_then(|peer: &Peer| peer.feature_level) }
+        };
+        let level = config.voters().iter().map(level).min().flatten();
+        let mut wanted = Config::clone(config);
+        if let Some(newcomer) = self.newcomers.iter().find(is_due) {
+            wanted = wanted.with_incarnation(newcomer.voter);
+        }
+        wanted.feature_level = level.unwrap_or_default().max(wanted.feature_level);
+        if wanted != **config {
+            self.reconfigure(times, &wanted, ready);
+        }
+    }
+
+    /// Proposes a configuration. One at a time, and only by a leader that knows everything decided:
+    /// false, and nothing happens, if it is not the time.
+    pub fn reconfigure(
+        &mut self,
+        times: (Instant, WallTime),
+        config: &Config,
+        ready: &mut Ready,
+    ) -> bool {
+        let is_time = self.is_established() && self.log.is_config_decided()
+            || self.leader_ballot().is_some() && is_broken(Mutant::ConfigUnestablished);
+        let is_same_cluster = config.cluster == self.log.last_config().cluster;
+        if !is_time || !is_same_cluster || !config.is_formed() || !self.may_propose(usize::MAX) {
+            return false;
+        }
+        self.append_config(times, config, ready);
+        true
+    }
+
+    /// A founder that has no log yet has asked.
+    fn note_founder(&mut self, now: Instant, from: Voter) {
+        if self.settings.founders.contains(&from.id) {
+            self.unformed.retain(|(voter, _)| voter.id != from.id);
+            self.unformed.push((from, now));
+        }
+    }
+
+    /// Forms the cluster if this is the first founder and all have been heard that they have no
+    /// log (or, told to, most: the places of the others are kept). The first batch is the
+    /// configuration; everybody gets it like any other decided batch. It is a function of the
+    /// founders alone, so that one that was lost in a crash is made again, and not another one.
+    pub(super) fn form(&mut self, now: Instant, ready: &mut Ready) {
+        let Self { settings, unformed, .. } = self;
+        let own = settings.own;
+        let is_first = settings.founders.iter().min() == Some(&own.id);
+        if !is_first || self.log.end().slot != Slot(0) || self.log.decided_config().is_formed() {
+            return;
+        }
+        let longest_ms = 2 * settings.timing.election_max_ms;
+        unformed.retain(|(_, heard)| now < heard.plus_millis(longest_ms));
+        let heard = |id: &ReplicaId| unformed.iter().find(|(voter, _)| voter.id == *id);
+        let member = |id: &ReplicaId| match heard(id) {
+            _ if *id == own.id => own,
+            Some((voter, _)) => *voter,
+            None => Voter { id: *id, incarnation: Incarnation(0) },
+        };
+        let voters: Vec<Voter> = settings.founders.iter().map(member).collect();
+        let absent_count = voters.iter().filter(|voter| voter.incarnation.0 == 0).count();
+        let absent_max = if settings.bootstrap { (voters.len() - 1) / 2 } else { 0 };
+        let absent_max =
+            if is_broken(Mutant::FormedByMinority) { voters.len() - 1 } else { absent_max };
+        if absent_max < absent_count {
+            return;
+        }
+        let mut config = Config::new(voters);
+        config.cluster = own.incarnation.0;
+        tracing::info!(voters = config.voters().len(), "forming the cluster");
+        self.append_genesis(&config, ready);
+    }
+
+    fn append_genesis(&mut self, config: &Config, ready: &mut Ready) {
+        let origin = Ballot { round: 0, replica: self.settings.own.id };
+        let empty = Base::default();
+        let mut header = BatchHeader {
+            slot: Slot(1),
+            origin,
+            kind: BatchKind::Config,
+            epoch: Epoch(0),
+            first_zxid: empty.last_zxid.plus(1),
+            zxid_count: 0,
+            command_count: 0,
+            time: WallTime(0),
+            previous_hash: empty.hash,
+            hash: 0,
+        };
+        let payload = config.encode();
+        header.hash = batch::hash(&header, &payload);
+        if self.promised < origin {
+            self.promise(origin, ready);
+        }
+        let (commit, batch) = (self.log.commit(), Arc::new(Batch { header, payload }));
+        let pos = self.log.append(batch.clone());
+        ready.appends.push(Append { pos, commit, record: Record::Batch(self.promised, batch) });
+    }
+
+    /// The first configuration is decided once its founder cannot forget it.
+    pub(super) fn decide_genesis(&mut self) {
+        let is_formed = self.log.decided_config().is_formed();
+        let is_alone = self.log.commit() == Slot(0) && self.log.end().slot >= Slot(1);
+        let is_durable = self.log.durable_slot() >= Slot(1);
+        if !is_formed && is_alone && is_durable {
+            self.log.commit_up_to(Slot(1));
+        }
+    }
+}
