@@ -310,7 +310,10 @@ impl Consensus {
         let Role::Leader(leader) = &self.role else { return };
         let is_confirmed =
             |round| leader.is_confirmed(&self.log, round) || is_broken(Mutant::ReadUnconfirmed);
-        let slot = self.log.commit();
+        // Followers that decide for themselves may have decided, and shown, anything that this
+        // leader has proposed (R11).
+        let decides_alone = !self.settings.all_to_all || is_broken(Mutant::ReadBehindOthers);
+        let slot = if decides_alone { self.log.commit() } else { self.log.end().slot };
         if let Some((own, others)) = self.reads.finish_round(is_confirmed) {
             ready.read = own.map(|id| ReadIndex { id, slot }).or(ready.read);
             for Question { asker, life, id } in others {

@@ -72,6 +72,8 @@ pub(super) enum Mutant {
     /// A follower decides by counting what others have stored, whatever ballot the batch is of
     /// (R11).
     OthersEarlierBallot,
+    /// A leader answers with its own commit slot although followers decide for themselves (R9, R11).
+    ReadBehindOthers,
     /// The answer to a question of an earlier life is taken for one to this life's (R9).
     ReadOfEarlierLife,
 }
@@ -79,7 +81,7 @@ pub(super) enum Mutant {
 #[cfg(test)]
 impl Mutant {
     /// All of them.
-    pub(super) const ALL: [Self; 34] = [
+    pub(super) const ALL: [Self; 35] = [
         Self::StoredAtAppend,
         Self::LeaderCountsAppended,
         Self::PromiseNotDurable,
@@ -113,6 +115,7 @@ impl Mutant {
         Self::FormedByMinority,
         Self::InstalledWithoutBallot,
         Self::OthersEarlierBallot,
+        Self::ReadBehindOthers,
         Self::ReadOfEarlierLife,
     ];
 }

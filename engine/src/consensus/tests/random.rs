@@ -6,11 +6,11 @@ use std::{env, println, time};
 
 use alloc::{string::String, vec::Vec};
 
-use super::world::{Plan, Stats, World, links, tiny};
+use super::world::{Node, Plan, Stats, World, links, tiny};
 use crate::{
     consensus::{
         Bounds,
-        config::Voter,
+        config::{Config, Voter},
         mutant::{Mutant, set_broken},
     },
     ids::WallTime,
@@ -117,7 +117,7 @@ impl Driver {
             return;
         }
         let commit = nodes[index].core.as_ref().unwrap().commit_slot();
-        let is_near = |node: &&super::world::Node| {
+        let is_near = |node: &&Node| {
             node.core.as_ref().is_some_and(|core| commit.0 <= core.commit_slot().0 + 3)
         };
         let near: Vec<Voter> = nodes.iter().filter(is_near).map(|node| node.voter).collect();
@@ -212,13 +212,15 @@ impl Driver {
     fn may_lose(&self, index: usize) -> bool {
         let lost = self.world.nodes[index].voter;
         let others = || self.world.nodes.iter().filter(|node| node.voter != lost);
-        let has_others = |node: &super::world::Node| {
-            let has_vote = |other: &&super::world::Node| node.knows(other.voter);
-            let count = others().filter(has_vote).count();
-            let voters = node.core.as_ref().map_or(0, |core| core.config().voters().len());
-            voters / 2 < count
+        let has_others = |config: &Config| {
+            let have_votes = others().filter(|other| config.has_vote(other.voter));
+            config.voters().len() / 2 < have_votes.count()
         };
-        others().all(has_others)
+        let is_safe_at = |node: &Node| {
+            let core = node.core.as_ref();
+            core.is_some_and(|core| core.log.configs().all(|(_, config)| has_others(config)))
+        };
+        self.world.nodes.iter().all(is_safe_at)
     }
 
     /// One-way cuts, replicas that nobody reaches, or everything mended.

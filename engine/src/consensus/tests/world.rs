@@ -282,13 +282,17 @@ impl World {
         node.voter.incarnation = Incarnation(node.voter.incarnation.0 + 1000);
     }
 
-    /// A replica writes a snapshot of what it has applied, if all of it is durable, and trims its
-    /// log.
+    /// A replica writes a snapshot of what it has applied, and trims its log. What it has applied
+    /// may be on the disks of others only: a snapshot is one when its own log has as much.
     pub(super) fn snapshot(&mut self, index: usize) {
-        let end = self.remembered(index).batches.last().map(|batch| batch.header.slot);
+        let remembered = self.remembered(index);
+        let applied = self.nodes[index].applied;
+        let is_durable = remembered.batches.iter().any(|batch| {
+            batch.header.slot == applied && batch.header.hash == self.base(applied).hash
+        });
         let node = &mut self.nodes[index];
-        if node.core.is_some() && node.snapshot < node.applied && Some(node.applied) <= end {
-            node.snapshot = node.applied;
+        if node.core.is_some() && node.snapshot < applied && is_durable {
+            node.snapshot = applied;
         }
     }
 
@@ -532,7 +536,9 @@ impl World {
             // Of two that believe to lead, the one with the lower ballot does not know better.
             let leads = |index: &usize| {
                 let core = self.nodes[*index].core.as_ref();
-                core.filter(|core| core.is_established()).map(Consensus::promised)
+                let core =
+                    core.filter(|core| core.is_established() && core.may_propose(usize::MAX));
+                core.map(Consensus::promised)
             };
             let leader =
                 (0..self.nodes.len()).filter(|index| leads(index).is_some()).max_by_key(leads);
