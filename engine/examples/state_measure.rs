@@ -4,11 +4,11 @@
 #![expect(clippy::print_stdout, reason = "prints its report")]
 #![expect(clippy::unwrap_used, reason = "a measurement: a panic is the report")]
 
-use std::{borrow::Cow, env, fs, hint::black_box, sync::Arc, time::Instant};
+use std::{borrow::Cow, env, fs, hint::black_box, time::Instant};
 
 use ringkeeper_engine::{
     batch::{Batch, BatchHeader, BatchKind, Commands},
-    ids::{Ballot, Epoch, Owner, ReplicaId, SessionId, WallTime, Xid, Zxid},
+    ids::{Ballot, Epoch, Life, Owner, ReplicaId, SessionId, WallTime, Xid, Zxid},
     protocol::{records::Id, request::Read},
     shared_bytes::{SharedBytes, SharedStr},
     state::{
@@ -151,7 +151,8 @@ fn commit(state: &mut State, kind: BatchKind, commands: &[Command], times: &mut 
         previous_hash: 0,
         hash: 0,
     };
-    let batch = Batch { header, payload: Arc::from(bytes.bytes) };
+    let payload = if is_new { [].into() } else { bytes.payload(Life(1)) };
+    let batch = Batch { header, payload };
     let start = Instant::now();
     let committed = Committed::decode(&batch).unwrap();
     times.decode_ns += start.elapsed().as_nanos();

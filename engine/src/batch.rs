@@ -1,6 +1,6 @@
 //! The replicated unit as consensus and storage see it: a header, and commands as opaque bytes.
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{sync::Arc, vec, vec::Vec};
 
 use zerocopy::{
     FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned,
@@ -8,7 +8,7 @@ use zerocopy::{
     transmute, transmute_ref,
 };
 
-use crate::ids::{Ballot, Epoch, ReplicaId, Slot, WallTime, Zxid};
+use crate::ids::{Ballot, Epoch, Life, ReplicaId, Slot, WallTime, Zxid};
 
 /// What a batch is for.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -95,8 +95,19 @@ impl Base {
 pub struct Batch {
     /// Where it belongs.
     pub header: BatchHeader,
-    /// The commands, as `state::command` encodes them, back to back.
+    /// Of a batch of commands: the table of its runs, then the commands, as `state::command`
+    /// encodes them, back to back. Of a configuration: that. Otherwise nothing.
     pub payload: Arc<[u8]>,
+}
+
+/// Successive commands of a batch that one life of a replica submitted: how everybody recognises
+/// its own.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Run {
+    /// Who submitted them.
+    pub life: Life,
+    /// How many: at least one.
+    pub command_count: u32,
 }
 
 /// Encoded commands that wait for a batch, and what a sequencer must know of them.
@@ -123,6 +134,60 @@ impl Commands {
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
+
+    /// The payload of a batch that has these commands of `life`, and no others.
+    #[must_use]
+    pub fn payload(&self, life: Life) -> Arc<[u8]> {
+        let command_count = u32::try_from(self.ends.len()).expect("a command has a byte");
+        let run = (command_count > 0).then_some(Run { life, command_count });
+        let runs = run.as_slice();
+        let mut payload = vec![0; runs_bytes(runs.len())];
+        encode_runs(runs, &mut payload);
+        payload.extend_from_slice(&self.bytes);
+        payload.into()
+    }
+}
+
+/// Length of an encoded run.
+pub const RUN_BYTES: usize = 12;
+
+/// Length of the table of so many runs: their number, and they.
+#[must_use]
+pub fn runs_bytes(run_count: usize) -> usize {
+    4 + run_count * RUN_BYTES
+}
+
+/// Writes the table of `runs` over the start of `payload`, and returns what is behind it.
+pub fn encode_runs<'a>(runs: &[Run], payload: &'a mut [u8]) -> &'a mut [u8] {
+    let mut rest = payload;
+    let count = u32::try_from(runs.len()).expect("a run has a command, which has a byte");
+    put(&mut rest, &count.to_le_bytes());
+    for run in runs {
+        put(&mut rest, &run.life.0.to_le_bytes());
+        put(&mut rest, &run.command_count.to_le_bytes());
+    }
+    rest
+}
+
+/// Reads the table at the start of the payload of a batch of commands. Returns the runs, and the
+/// commands behind them. `None` when it is not what [`encode_runs`] wrote: no run is empty, and two
+/// successive ones are never of one life.
+#[must_use]
+pub fn decode_runs(payload: &[u8]) -> Option<(Vec<Run>, &[u8])> {
+    let mut rest = payload;
+    let count = usize::try_from(u32::from_le_bytes(take(&mut rest)?)).ok()?;
+    // What is not there is refused before it costs memory.
+    let (table, commands) = rest.split_at_checked(count.checked_mul(RUN_BYTES)?)?;
+    let mut runs: Vec<Run> = Vec::with_capacity(count);
+    for mut run in table.as_chunks::<RUN_BYTES>().0.iter().map(<[u8; RUN_BYTES]>::as_slice) {
+        let life = Life(u64::from_le_bytes(take(&mut run)?));
+        let command_count = u32::from_le_bytes(take(&mut run)?);
+        if command_count == 0 || runs.last().is_some_and(|last| last.life == life) {
+            return None;
+        }
+        runs.push(Run { life, command_count });
+    }
+    Some((runs, commands))
 }
 
 /// Length of an encoded batch header: what stands before the payload, on disk and on the wire.
@@ -240,4 +305,56 @@ pub fn hash(header: &BatchHeader, payload: &[u8]) -> u128 {
     state.update(&header.encode(payload_bytes));
     state.update(payload);
     state.digest128()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn runs_come_back(
+            counts in prop::collection::vec(1..u32::MAX, 0..5),
+            commands in prop::collection::vec(any::<u8>(), 0..20),
+        ) {
+            let run = |(life, command_count)| Run { life: Life(life), command_count };
+            let runs: Vec<Run> = (7..).zip(counts).map(run).collect();
+            let mut payload = vec![0xff; runs_bytes(runs.len()) + commands.len()];
+            encode_runs(&runs, &mut payload).copy_from_slice(&commands);
+            prop_assert_eq!(decode_runs(&payload), Some((runs, &*commands)));
+        }
+
+        #[test]
+        fn any_payload_is_read_or_refused(
+            count in 0..4_u32,
+            rest in prop::collection::vec(0..2_u8, 0..50),
+        ) {
+            let payload = [&count.to_le_bytes()[..], &rest].concat();
+            if let Some((runs, commands)) = decode_runs(&payload) {
+                let mut again = vec![0; runs_bytes(runs.len())];
+                encode_runs(&runs, &mut again);
+                again.extend_from_slice(commands);
+                prop_assert_eq!(again, payload);
+            }
+        }
+    }
+
+    #[test]
+    fn a_table_has_one_form() {
+        let table = |runs: &[Run]| {
+            let mut payload = vec![0; runs_bytes(runs.len())];
+            encode_runs(runs, &mut payload);
+            payload
+        };
+        let [one, two] = [1, 2].map(|life| Run { life: Life(life), command_count: 1 });
+        assert!(decode_runs(&table(&[one, two, one])).is_some());
+        assert_eq!(decode_runs(&table(&[one, one, two])), None, "they are one run");
+        assert_eq!(decode_runs(&table(&[one, Run { command_count: 0, ..two }])), None, "empty");
+        assert_eq!(decode_runs(&table(&[one, two])[..27]), None, "the table ends early");
+        assert_eq!(decode_runs(&u32::MAX.to_le_bytes()), None, "and is never believed");
+    }
 }

@@ -5,7 +5,7 @@
 
 use ringkeeper_engine::{
     batch::{self, Base, Batch, BatchHeader, BatchKind, Commands},
-    ids::{Ballot, Epoch, Owner, ReplicaId, SessionId, WallTime, Xid, Zxid},
+    ids::{Ballot, Epoch, Life, Owner, ReplicaId, SessionId, WallTime, Xid, Zxid},
     limits::PASSWORD_BYTES,
     protocol::{
         error_code::ErrorCode,
@@ -174,12 +174,13 @@ impl Server {
             previous_hash: self.last.hash,
             hash: 0,
         };
-        header.hash = batch::hash(&header, &commands.bytes);
+        let payload = if is_new_epoch { [].into() } else { commands.payload(Life(1)) };
+        header.hash = batch::hash(&header, &payload);
         self.last = Base::of(&header);
-        let batch = Batch { header, payload: commands.bytes.as_slice().into() };
+        let batch = Batch { header, payload };
         let committed = Committed::decode(&batch).expect("what was encoded is decoded");
         self.apply(&committed);
-        self.payloads.push(commands.bytes.clone());
+        self.payloads.push(batch.payload.to_vec());
         committed
     }
 

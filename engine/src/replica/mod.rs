@@ -33,6 +33,8 @@ use crate::{
 pub struct ReplicaConfig {
     /// Which replica it is, and which data directory it has.
     pub own: Voter,
+    /// This run of its process: what it submits bears it. Never 0.
+    pub life: Life,
     /// Who votes.
     pub config: Config,
     /// How many of its batches may be on their way to the disk at a time. Commands that come
@@ -63,6 +65,7 @@ pub struct ReplicaStatus {
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Replica {
     consensus: Consensus,
+    life: Life,
     appends_in_flight_max: usize,
     queue: CommandQueue,
     expiry: Expiry,
@@ -78,12 +81,14 @@ impl Replica {
     #[must_use]
     pub fn recover(config: ReplicaConfig, recovered: Recovered, now: Instant) -> Self {
         assert!(config.appends_in_flight_max > 0, "without an append nothing is decided");
+        assert!(config.life != Life(0), "that is nobody's");
         let Recovered { promised, appended, base, batches, commit_hint, .. } = recovered;
         let commit = commit_hint;
         let remembered = Remembered { promised, appended, base, config: None, batches, commit };
-        let settings = Settings::new(config.own, Life(1), config.config);
+        let settings = Settings::new(config.own, config.life, config.config);
         Self {
             consensus: Consensus::recover(settings, remembered),
+            life: config.life,
             appends_in_flight_max: config.appends_in_flight_max,
             queue: CommandQueue::default(),
             expiry: Expiry::new(config.tick_ms, now),
@@ -97,7 +102,7 @@ impl Replica {
         self.consensus.record_durable(input.durable.max(self.consensus.durable()));
         self.take_sessions(input, output);
         for commands in input.commands.drain(..) {
-            self.queue.push(commands);
+            self.queue.push(self.life, commands);
         }
         let mut ready = Ready::default();
         self.consensus.campaign_alone(&mut ready);

@@ -9,7 +9,8 @@ use expect_test::{Expect, expect};
 
 use super::*;
 use crate::{
-    batch::{Batch, BatchKind, CommandEnd, Commands},
+    batch::{Batch, BatchKind, CommandEnd, Commands, Run, decode_runs},
+    consensus::Proposal,
     ids::{Incarnation, ReplicaId},
 };
 
@@ -28,7 +29,7 @@ struct Story {
 fn config(appends_in_flight_max: usize) -> ReplicaConfig {
     let own = Voter { id: ReplicaId(1), incarnation: Incarnation(7) };
     let config = Config::new(vec![own]);
-    ReplicaConfig { own, config, appends_in_flight_max, tick_ms: 1000 }
+    ReplicaConfig { own, life: Life(9), config, appends_in_flight_max, tick_ms: 1000 }
 }
 
 /// What a disk that holds `appends` says after a restart.
@@ -161,7 +162,9 @@ fn batch_text(batch: &Batch) -> String {
         BatchKind::NewEpoch => format!("epoch {}", header.epoch.0),
         BatchKind::Config => "a configuration".into(),
         BatchKind::Commands => {
-            let text = core::str::from_utf8(&batch.payload).expect("words").chars().take(12);
+            let (runs, words) = decode_runs(&batch.payload).expect("a table of runs");
+            assert_eq!(runs, [Run { life: Life(9), command_count: header.command_count }]);
+            let text = core::str::from_utf8(words).expect("words").chars().take(12);
             format!("{:?} zxid {}..={}", text.collect::<String>(), header.first_zxid, {
                 header.last_zxid()
             })
@@ -594,15 +597,26 @@ fn a_closed_session_does_not_expire() {
     );
 }
 
+/// Bytes of a table with one run.
+const TABLE: usize = 16;
+
+/// The runs of a batch, as lives and counts, and its commands as text.
+fn content(batch: &Proposal) -> (Vec<(u64, u32)>, String) {
+    let (runs, words) = decode_runs(&batch.payload).expect("a table of runs");
+    let command_count: u32 = runs.iter().map(|run| run.command_count).sum();
+    assert_eq!(batch.command_count, command_count);
+    let text = String::from_utf8(words.to_vec()).expect("words");
+    (runs.iter().map(|run| (run.life.0, run.command_count)).collect(), text)
+}
+
 #[test]
 fn a_turns_commands_are_split_and_a_command_never_is() {
     let mut queue = CommandQueue::default();
-    queue.push(commands(["aaa", "bb", "~c"].into_iter()));
-    queue.push(commands(["dddddddd", "e"].into_iter()));
+    queue.push(Life(9), commands(["aaa", "bb", "~c"].into_iter()));
+    queue.push(Life(9), commands(["dddddddd", "e"].into_iter()));
     let mut batches = Vec::new();
-    while let Some(batch) = queue.take_batch(5) {
-        let text = String::from_utf8(batch.payload.to_vec()).expect("words");
-        batches.push((text, batch.command_count, batch.zxid_count));
+    while let Some(batch) = queue.take_batch(TABLE + 5) {
+        batches.push((content(&batch).1, batch.command_count, batch.zxid_count));
     }
     let expected = [("aaabb", 2, 2), ("~c", 1, 0), ("dddddddd", 1, 1), ("e", 1, 1)];
     assert_eq!(batches, expected.map(|(text, count, zxids)| (String::from(text), count, zxids)));
@@ -610,15 +624,31 @@ fn a_turns_commands_are_split_and_a_command_never_is() {
 }
 
 #[test]
-fn a_batch_takes_from_several_submitters() {
+fn a_batch_takes_from_several_messages() {
     let mut queue = CommandQueue::default();
     for words in [["a", "b"], ["c", "d"], ["e", "f"]] {
-        queue.push(commands(words.into_iter()));
+        queue.push(Life(9), commands(words.into_iter()));
     }
-    let first = queue.take_batch(3).expect("waiting");
-    let second = queue.take_batch(100).expect("waiting");
-    assert_eq!((&*first.payload, &*second.payload), (&b"abc"[..], &b"def"[..]));
-    assert_eq!((first.command_count, second.command_count), (3, 3));
+    let mut next = |bytes_max| content(&queue.take_batch(bytes_max).expect("waiting"));
+    assert_eq!(next(TABLE + 3), (vec![(9, 3)], "abc".into()));
+    assert_eq!(next(100), (vec![(9, 3)], "def".into()));
+}
+
+#[test]
+fn a_batch_says_who_submitted_what() {
+    let mut queue = CommandQueue::default();
+    for (life, words) in [(1, &["a", "b"][..]), (2, &["c"]), (2, &["d", "e"]), (1, &["f"])] {
+        queue.push(Life(life), commands(words.iter().copied()));
+    }
+    let mut all = queue.clone();
+    let all = all.take_batch(100).expect("waiting");
+    assert_eq!(content(&all), (vec![(1, 2), (2, 3), (1, 1)], "abcdef".into()));
+    // The table counts: with 11 bytes less there is no room for another run.
+    let mut next = |bytes_max| content(&queue.take_batch(bytes_max).expect("waiting"));
+    assert_eq!(next(TABLE + 2 + 12), (vec![(1, 2)], "ab".into()));
+    assert_eq!(next(TABLE + 2), (vec![(2, 2)], "cd".into()));
+    assert_eq!(next(TABLE + 12 + 2), (vec![(2, 1), (1, 1)], "ef".into()));
+    assert!(queue.is_empty() && queue.bytes() == 0);
 }
 
 #[test]

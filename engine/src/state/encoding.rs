@@ -7,7 +7,7 @@ use super::{
     command::{Command, CreateKind, CreateOp, Op},
 };
 use crate::{
-    batch::{Batch, BatchHeader, CommandEnd, Commands},
+    batch::{self, Batch, BatchHeader, BatchKind, CommandEnd, Commands},
     ids::{Owner, SessionId, Xid, Zxid},
     limits::COMMAND_BYTES_MAX,
     protocol::error_code::ErrorCode,
@@ -46,13 +46,18 @@ impl Committed {
     ///
     /// # Errors
     ///
-    /// When the payload is not what [`encode`] wrote, or the header counts otherwise.
+    /// When the payload is not a table of runs and what [`encode`] wrote, or the header counts
+    /// otherwise.
     pub fn decode(batch: &Batch) -> Result<Self, DecodeError> {
-        let mut fields = Fields::new(&batch.payload);
-        let mut commands = Vec::new();
-        while !fields.is_empty() {
-            commands.push(decode_command(&mut fields)?);
-        }
+        let commands = match batch.header.kind {
+            BatchKind::Commands => decode_payload(&batch.payload)?,
+            BatchKind::NewEpoch if batch.payload.is_empty() => Vec::new(),
+            BatchKind::NewEpoch => {
+                return Err(DecodeError::Contradiction("an epoch with commands"));
+            }
+            // Consensus has looked at it.
+            BatchKind::Config => Vec::new(),
+        };
         let zxid_count = commands.iter().filter(|command| command.op.takes_zxid()).count();
         if u32::try_from(commands.len()) != Ok(batch.header.command_count)
             || u32::try_from(zxid_count) != Ok(batch.header.zxid_count)
@@ -70,6 +75,22 @@ impl Committed {
             (Zxid(last), command)
         })
     }
+}
+
+fn decode_payload(payload: &[u8]) -> Result<Vec<Command>, DecodeError> {
+    let table =
+        batch::decode_runs(payload).ok_or(DecodeError::Contradiction("no table of runs"))?;
+    let (runs, commands) = table;
+    let mut fields = Fields::new(commands);
+    let mut commands = Vec::new();
+    while !fields.is_empty() {
+        commands.push(decode_command(&mut fields)?);
+    }
+    let submitted: u64 = runs.iter().map(|run| u64::from(run.command_count)).sum();
+    if u64::try_from(commands.len()) != Ok(submitted) {
+        return Err(DecodeError::Contradiction("runs and commands count differently"));
+    }
+    Ok(commands)
 }
 
 /// Appends `command` to `commands`. One that is longer than any may be, which takes an operator's
@@ -254,8 +275,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        batch::BatchKind,
-        ids::{Ballot, Epoch, Slot, WallTime},
+        batch::Run,
+        ids::{Ballot, Epoch, Life, Slot, WallTime},
         protocol::records::{Acl, Id},
     };
 
@@ -276,7 +297,7 @@ mod tests {
             previous_hash: 0,
             hash: 0,
         };
-        Batch { header, payload: commands.bytes.clone().into() }
+        Batch { header, payload: commands.payload(Life(3)) }
     }
 
     fn command(op: Op) -> Command {
@@ -384,15 +405,50 @@ mod tests {
         ) {
             let mut encoded = Commands::default();
             commands.iter().for_each(|command| encode(command, &mut encoded));
-            prop_assume!(!encoded.bytes.is_empty());
-            let at = at.index(encoded.bytes.len());
-            let whole = encoded.bytes.clone();
-            encoded.bytes[at] = value;
+            let whole = batch(&encoded);
+            let at = at.index(whole.payload.len());
+            let mut damaged = whole.payload.to_vec();
+            damaged[at] = value;
             // Some damage is another command: checksums are storage's.
-            drop(Committed::decode(&batch(&encoded)));
-            encoded.bytes = whole[..at].to_vec();
-            prop_assert!(Committed::decode(&batch(&encoded)).is_err());
+            drop(Committed::decode(&Batch { payload: damaged.into(), ..whole.clone() }));
+            let cut = Batch { payload: whole.payload[..at].into(), ..whole };
+            prop_assert!(Committed::decode(&cut).is_err());
         }
+    }
+
+    #[test]
+    fn runs_that_count_otherwise_are_refused() {
+        let mut encoded = Commands::default();
+        encode(&command(Op::CloseSession), &mut encoded);
+        encode(&command(Op::CloseSession), &mut encoded);
+        let batch = batch(&encoded);
+        let runs = |counts: &[u32]| {
+            let run = |(life, count): (u64, &u32)| Run { life: Life(life), command_count: *count };
+            let runs: Vec<Run> = (1..).zip(counts).map(run).collect();
+            let mut payload = vec![0; batch::runs_bytes(runs.len())];
+            batch::encode_runs(&runs, &mut payload);
+            payload.extend_from_slice(&encoded.bytes);
+            Committed::decode(&Batch { payload: payload.into(), ..batch.clone() })
+        };
+        assert_eq!(runs(&[2]), runs(&[1, 1]), "who submitted them is nothing to a State");
+        assert!(runs(&[2]).is_ok());
+        for counts in [&[][..], &[1], &[3], &[1, 2], &[1, u32::MAX, 2]] {
+            assert!(runs(counts).is_err(), "{counts:?}");
+        }
+    }
+
+    #[test]
+    fn a_batch_without_commands_has_none() {
+        let mut batch = batch(&Commands::default());
+        assert!(Committed::decode(&batch).is_ok());
+        batch.header.kind = BatchKind::NewEpoch;
+        assert!(Committed::decode(&batch).is_err(), "not even a table");
+        batch.payload = [].into();
+        assert!(Committed::decode(&batch).is_ok());
+        batch.header = BatchHeader { kind: BatchKind::Config, command_count: 1, ..batch.header };
+        assert!(Committed::decode(&batch).is_err());
+        batch.header.command_count = 0;
+        assert!(Committed::decode(&batch).is_ok());
     }
 
     #[test]

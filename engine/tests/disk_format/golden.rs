@@ -7,7 +7,7 @@ use std::{env, fs, path::Path, sync::Arc};
 
 use ringkeeper_engine::{
     batch::{Batch, BatchHeader, BatchKind, Commands},
-    ids::{Ballot, Epoch, Owner, ReplicaId, SessionId, Slot, WallTime, Xid, Zxid},
+    ids::{Ballot, Epoch, Life, Owner, ReplicaId, SessionId, Slot, WallTime, Xid, Zxid},
     protocol::{
         error_code::ErrorCode,
         records::{Acl, Id},
@@ -131,7 +131,7 @@ fn commands_and_state_of_version_1() {
     let commands = commands();
     let mut encoded = Commands::default();
     commands.iter().for_each(|command| encode(command, &mut encoded));
-    let payload = golden("commands", &encoded.bytes);
+    let payload = golden("commands", &encoded.payload(Life(0x0807_0605_0403_0201)));
     let committed = Committed::decode(&batch(&payload, &commands)).unwrap();
     assert_eq!(*committed.commands, *commands);
 

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use ringkeeper_engine::{
-    batch::{BATCH_HEADER_BYTES, BatchHeader, BatchKind, Commands},
+    batch::{BATCH_HEADER_BYTES, BatchHeader, BatchKind, Commands, Run, encode_runs, runs_bytes},
     ids::{
-        Ballot, Epoch, LogPos, Owner as SessionOwner, ReplicaId, SessionId, Slot, WallTime, Xid,
-        Zxid,
+        Ballot, Epoch, Life, LogPos, Owner as SessionOwner, ReplicaId, SessionId, Slot, WallTime,
+        Xid, Zxid,
     },
     limits::SEGMENT_BYTES_DEFAULT,
     protocol::{error_code::ErrorCode, records::Id},
@@ -309,6 +309,28 @@ fn snapshot_trailer() {
             &snapshot_file::Trailer { chunk_count: u32::MAX, ..zero }.encode(),
         );
     compare("Snapshot trailer", &layout.rows());
+}
+
+#[test]
+fn runs() {
+    let table = |runs: &[Run]| {
+        let mut payload = vec![0; runs_bytes(runs.len())];
+        encode_runs(runs, &mut payload);
+        payload
+    };
+    let run = |life, command_count| table(&[Run { life: Life(life), command_count }])[4..].to_vec();
+    let layout = Layout::new(&run(0, 0)).field("life", 8, &run(u64::MAX, 0)).field(
+        "command count",
+        4,
+        &run(0, u32::MAX),
+    );
+    compare("Run", &layout.rows());
+    // The number of runs, they, and the commands.
+    let [one, two] = [1, 2].map(|life| Run { life: Life(life), command_count: 1 });
+    assert_eq!(table(&[one, two]), [vec![2, 0, 0, 0], run(1, 1), run(2, 1)].concat());
+    let mut commands = Commands::default();
+    encode(&command(Op::CloseSession), &mut commands);
+    assert_eq!(commands.payload(Life(1))[..], [table(&[one]), commands.bytes].concat());
 }
 
 /// What every command starts with.

@@ -105,7 +105,7 @@ fn delete_command(path: SharedStr) -> Command {
 mod tests {
     use ringkeeper_engine::{
         batch::{Batch, BatchHeader, BatchKind},
-        ids::{Ballot, Epoch, Slot, Zxid},
+        ids::{Ballot, Epoch, Life, Slot, Zxid},
         state::{
             Changes,
             command::{Committed, CreateKind, CreateOp},
@@ -208,7 +208,7 @@ mod tests {
             previous_hash: 0,
             hash: 0,
         };
-        let batch = Batch { header, payload: commands.bytes.into() };
+        let batch = Batch { header, payload: commands.payload(Life(0)) };
         let decoded = Committed::decode(&batch).expect("just encoded");
         assert_eq!(*decoded.commands, [delete_command(SharedStr::new("/c0"))]);
     }

@@ -23,7 +23,7 @@ use std::{
 
 use ringkeeper_engine::{
     batch::{Batch, Commands},
-    ids::{Instant, LogPos, Owner, SessionId, Slot, Xid},
+    ids::{Instant, Life, LogPos, Owner, SessionId, Slot, Xid},
     limits::BATCH_BYTES_TARGET,
     replica::{self, Input, Output, ReadId, Replica, ReplicaConfig, Voter},
     state::command::{Command, Committed, Op, encode},
@@ -71,11 +71,13 @@ pub(crate) struct ReplicaSettings {
 }
 
 impl ReplicaSettings {
-    /// What `config` says about the replica `own`, which is the only voter.
+    /// What `config` says about the replica `own`, which is the only voter. To be asked once for
+    /// every run of a process: the life is drawn here.
     pub(crate) fn standalone(config: &Config, own: Voter) -> Self {
         Self {
             replica: ReplicaConfig {
                 own,
+                life: draw_life(),
                 config: replica::Config::new(vec![own]),
                 appends_in_flight_max: APPENDS_IN_FLIGHT_MAX,
                 tick_ms: u64::from(config.tick_time_ms),
@@ -325,6 +327,15 @@ impl ReplicaCore {
     fn submit(&mut self, commands: Commands, now: Instant) {
         self.arrivals.push_back((now, commands.ends.len()));
         self.input.commands.push(commands);
+    }
+}
+
+fn draw_life() -> Life {
+    loop {
+        let life = getrandom::u64().expect("the kernel has random numbers");
+        if life != 0 {
+            return Life(life);
+        }
     }
 }
 

@@ -166,7 +166,9 @@ impl World {
         let shown = self.reported.last().expect("at least the new epoch");
         assert_eq!(Base::of(&shown.header), end, "nothing that was shown is lost");
         let mut last: [Option<u16>; 3] = [None; 3];
-        for command in self.reported.iter().flat_map(|batch| batch.payload.chunks_exact(3)) {
+        let batches = self.reported.iter().filter(|batch| !batch.payload.is_empty());
+        let payloads = batches.map(|batch| decode_runs(&batch.payload).expect("a table of runs"));
+        for command in payloads.flat_map(|(_, commands)| commands.chunks_exact(3)) {
             let last = &mut last[usize::from(command[0])];
             let number = u16::from_be_bytes([command[1], command[2]]);
             assert!(*last < Some(number), "once, and in its submitter's order");

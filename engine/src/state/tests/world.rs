@@ -5,7 +5,7 @@ use alloc::{string::String, vec, vec::Vec};
 
 use crate::{
     batch::{Batch, BatchHeader, BatchKind, Commands},
-    ids::{Ballot, Epoch, Owner, ReplicaId, SessionId, WallTime, Xid, Zxid},
+    ids::{Ballot, Epoch, Life, Owner, ReplicaId, SessionId, WallTime, Xid, Zxid},
     protocol::{
         error_code::ErrorCode,
         records::{Acl, Id},
@@ -122,7 +122,8 @@ impl World {
             previous_hash: applied.hash,
             hash: applied.hash + 1,
         };
-        let batch = Batch { header, payload: commands.bytes.clone().into() };
+        let payload = if is_new_epoch { [].into() } else { commands.payload(Life(1)) };
+        let batch = Batch { header, payload };
         self.log.push(batch.clone());
         self.apply(&batch)
     }

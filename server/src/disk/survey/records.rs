@@ -110,6 +110,7 @@ fn batch(header: &BatchHeader) -> BatchFacts {
         kind: match header.kind {
             BatchKind::Commands => "commands",
             BatchKind::NewEpoch => "new-epoch",
+            BatchKind::Config => "config",
         },
         epoch: header.epoch.0,
         last_zxid: header.last_zxid().to_string(),
