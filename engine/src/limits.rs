@@ -26,6 +26,13 @@ pub const KEPT_SLOTS_MAX: usize = 64;
 /// Bytes of committed batches that stay in memory for followers. Beyond: they fetch.
 pub const KEPT_BYTES_MAX: usize = 16 << 20;
 
+/// Bytes of submitted commands that are on their way to the leader. Beyond: they wait here.
+pub const FORWARDED_BYTES_MAX: usize = 4 << 20;
+
+/// Bytes of commands that wait for a batch at the leader. Beyond: it takes none, and they are sent
+/// again.
+pub const INTAKE_BYTES_MAX: usize = 64 << 20;
+
 /// Unit of direct I/O and of log blocks, whatever the device reports.
 pub const SECTOR_BYTES: usize = 4096;
 

@@ -5,13 +5,15 @@
 //! the disk is released by a later step, whose input says that the disk has it.
 
 pub mod expiry;
+pub mod forwards;
 mod input;
+pub mod intake;
 mod output;
 mod queue;
 #[cfg(test)]
 mod tests;
 
-use alloc::vec::Vec;
+use alloc::{sync::Arc, vec::Vec};
 
 pub use self::{input::Input, output::Output};
 pub use crate::consensus::{
@@ -102,7 +104,7 @@ impl Replica {
         self.consensus.record_durable(input.durable.max(self.consensus.durable()));
         self.take_sessions(input, output);
         for commands in input.commands.drain(..) {
-            self.queue.push(self.life, commands);
+            self.queue.push(self.life, Arc::new(commands));
         }
         let mut ready = Ready::default();
         self.consensus.campaign_alone(&mut ready);

@@ -13,7 +13,7 @@ use crate::{
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub(super) struct CommandQueue {
     /// Invariant: none is empty.
-    waiting: VecDeque<(Life, Commands)>,
+    waiting: VecDeque<(Life, Arc<Commands>)>,
     /// How many commands of the first are in batches already.
     taken_count: usize,
     /// Where they end.
@@ -31,7 +31,7 @@ struct Piece {
 
 impl CommandQueue {
     /// Adds commands of `life` at the end.
-    pub(super) fn push(&mut self, life: Life, commands: Commands) {
+    pub(super) fn push(&mut self, life: Life, commands: Arc<Commands>) {
         if !commands.is_empty() {
             self.bytes += commands.bytes.len();
             self.waiting.push_back((life, commands));

@@ -1,5 +1,6 @@
 //! Stories of a replica that is its own quorum.
 
+mod forwarding;
 mod random;
 
 use alloc::{format, string::String, sync::Arc, vec, vec::Vec};
@@ -612,8 +613,8 @@ fn content(batch: &Proposal) -> (Vec<(u64, u32)>, String) {
 #[test]
 fn a_turns_commands_are_split_and_a_command_never_is() {
     let mut queue = CommandQueue::default();
-    queue.push(Life(9), commands(["aaa", "bb", "~c"].into_iter()));
-    queue.push(Life(9), commands(["dddddddd", "e"].into_iter()));
+    queue.push(Life(9), commands(["aaa", "bb", "~c"].into_iter()).into());
+    queue.push(Life(9), commands(["dddddddd", "e"].into_iter()).into());
     let mut batches = Vec::new();
     while let Some(batch) = queue.take_batch(TABLE + 5) {
         batches.push((content(&batch).1, batch.command_count, batch.zxid_count));
@@ -627,7 +628,7 @@ fn a_turns_commands_are_split_and_a_command_never_is() {
 fn a_batch_takes_from_several_messages() {
     let mut queue = CommandQueue::default();
     for words in [["a", "b"], ["c", "d"], ["e", "f"]] {
-        queue.push(Life(9), commands(words.into_iter()));
+        queue.push(Life(9), commands(words.into_iter()).into());
     }
     let mut next = |bytes_max| content(&queue.take_batch(bytes_max).expect("waiting"));
     assert_eq!(next(TABLE + 3), (vec![(9, 3)], "abc".into()));
@@ -638,7 +639,7 @@ fn a_batch_takes_from_several_messages() {
 fn a_batch_says_who_submitted_what() {
     let mut queue = CommandQueue::default();
     for (life, words) in [(1, &["a", "b"][..]), (2, &["c"]), (2, &["d", "e"]), (1, &["f"])] {
-        queue.push(Life(life), commands(words.iter().copied()));
+        queue.push(Life(life), commands(words.iter().copied()).into());
     }
     let mut all = queue.clone();
     let all = all.take_batch(100).expect("waiting");
