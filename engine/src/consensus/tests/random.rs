@@ -298,11 +298,15 @@ pub(super) fn finds(mutant: Mutant, seeds: u64) -> Option<u64> {
 }
 
 /// What needs a longer schedule than chance finds soon: `stories` tells it.
-const BY_STORY: [Mutant; 4] = [
+const BY_STORY: [Mutant; 8] = [
+    Mutant::CommitEarlierBallot,
     Mutant::CommitStampedLate,
     Mutant::FetchedWithoutBallot,
     Mutant::LeaderNeverGivesUp,
+    Mutant::OthersEarlierBallot,
     Mutant::PreVoteDisturbs,
+    Mutant::ReadBehindOthers,
+    Mutant::ReadOfEarlierLife,
 ];
 
 #[test]

@@ -8,6 +8,8 @@
 //!   `repeat 1>2 Promise` (delivers and keeps), `drop` (everything under way),
 //! - `run 500 1-2 2-3`: so many milliseconds pass, with only these links; `close 2 1`: 2 sees its
 //!   link to 1 closed,
+//! - `snapshot 1`, `install 1` (what was offered), `voters 1 2 3` (asks leader 1 for a configuration
+//!   with the voters 2 and 3), `hand-over 1`,
 //! - `elect 1 2 3`: 1 campaigns and hears 2 and 3; `settle 1 2 3`: they talk until all is said.
 
 use alloc::{format, string::String, vec::Vec};
@@ -22,6 +24,24 @@ use crate::{
     },
     ids::{ReplicaId, WallTime},
 };
+
+impl From<u16> for Plan {
+    fn from(count: u16) -> Self {
+        Self::of(count)
+    }
+}
+
+/// Followers that decide for themselves (R11).
+fn all_to_all(count: u16) -> Plan {
+    let mut plan = Plan::of(count);
+    plan.settings.all_to_all = true;
+    plan
+}
+
+/// The first `voters` of the replicas vote.
+fn some_vote(count: u16, voters: u16) -> Plan {
+    Plan { voters, ..Plan::of(count) }
+}
 
 struct Story {
     world: World,
@@ -38,8 +58,8 @@ fn index(word: &str) -> usize {
 }
 
 impl Story {
-    fn new(voters: u16) -> Self {
-        Self { world: World::new(Plan::of(voters)), out: String::new() }
+    fn new(plan: Plan) -> Self {
+        Self { world: World::new(plan), out: String::new() }
     }
 
     fn line(&mut self, line: &str) {
@@ -62,6 +82,15 @@ impl Story {
             ["crash", who] => self.world.crash(index(who), 0),
             ["crash", who, kept] => self.world.crash(index(who), kept.parse().unwrap()),
             ["wipe", who] => self.world.wipe(index(who)),
+            ["snapshot", who] => self.world.snapshot(index(who)),
+            ["install", who] => self.world.install(index(who)),
+            ["voters", who, ref voters @ ..] => {
+                let voters = voters.iter().map(|id| self.world.nodes[index(id)].voter).collect();
+                self.world.reconfigure(index(who), voters);
+            }
+            ["hand-over", who] => {
+                self.world.step(index(who), |core, now, _| core.hand_over(now));
+            }
             ["restart", who] => self.world.restart(index(who)),
             ["deliver", link] => self.deliver(link, None, false),
             ["deliver", link, kind] => self.deliver(link, Some(kind), false),
@@ -148,23 +177,24 @@ impl Story {
     }
 }
 
-fn run(voters: u16, script: &str) -> Story {
-    let mut story = Story::new(voters);
+fn run(plan: impl Into<Plan>, script: &str) -> Story {
+    let mut story = Story::new(plan.into());
     script.lines().map(str::trim).for_each(|line| story.line(line));
     story
 }
 
-fn check(voters: u16, script: &str, expected: &Expect) {
-    expected.assert_eq(&report(run(voters, script)));
+fn check(plan: impl Into<Plan>, script: &str, expected: &Expect) {
+    expected.assert_eq(&report(run(plan, script)));
 }
 
 /// `script` goes well, and stops or ends otherwise with the rule broken.
-fn check_rule(voters: u16, mutant: Mutant, script: &str, expected: &Expect) {
-    check(voters, script, expected);
+fn check_rule(plan: impl Into<Plan>, mutant: Mutant, script: &str, expected: &Expect) {
+    let plan = plan.into();
+    check(plan.clone(), script, expected);
     set_broken(Some(mutant));
-    let outcome = std::panic::catch_unwind(|| report(run(voters, script)));
+    let outcome = std::panic::catch_unwind(|| report(run(plan.clone(), script)));
     set_broken(None);
-    let is_same = outcome.is_ok_and(|told| told == report(run(voters, script)));
+    let is_same = outcome.is_ok_and(|told| told == report(run(plan.clone(), script)));
     assert!(!is_same, "{mutant:?} goes unnoticed");
 }
 
@@ -235,6 +265,264 @@ fn an_old_batch_on_a_quorum_is_not_decided() {
             2: 4 of 4 decided, round 4, leads
             3: 4 of 4 decided, round 4
         "#]],
+    );
+}
+
+/// The same with followers that count for themselves (R11): 3, 4 and 5 have batch a, under ballot
+/// 3.1, and tell each other.
+#[test]
+fn followers_do_not_decide_an_old_batch() {
+    check_rule(
+        all_to_all(5),
+        Mutant::OthersEarlierBallot,
+        "elect 1 2 3
+         settle 1 2 3 4 5
+         propose 1 a
+         flush 1
+         drop
+         crash 1
+         elect 2 3 4
+         flush 2
+         drop
+         crash 2
+         restart 1
+         elect 1 3 4
+         elect 1 3 4
+         deliver 1>3 Accept
+         deliver 3>1 Mismatch
+         deliver 1>3 Accept
+         deliver 1>4 Accept
+         deliver 4>1 Mismatch
+         deliver 1>4 Accept
+         deliver 1>5 Accept
+         deliver 5>1 Mismatch
+         deliver 1>5 Accept
+         flush 3
+         flush 4
+         flush 5
+         deliver 3>4 Accepted
+         deliver 5>4 Accepted
+         drop
+         crash 1
+         restart 2
+         elect 2 3 4
+         elect 2 3 4
+         settle 2 3 4 5",
+        &expect![[r#"
+            1 is down
+            2: 4 of 4 decided, round 4, leads
+            3: 4 of 4 decided, round 4
+            4: 4 of 4 decided, round 4
+            5: 4 of 4 decided, round 4
+        "#]],
+    );
+}
+
+/// Followers 2 and 3 decide and show batch a before their leader hears of it; who asks the leader
+/// afterwards must see it.
+#[test]
+fn a_leader_answers_for_those_that_decide_alone() {
+    check_rule(
+        all_to_all(3),
+        Mutant::ReadBehindOthers,
+        "elect 1 2
+         settle 1 2 3
+         propose 1 a
+         deliver 1>2 Accept
+         deliver 1>3 Accept
+         flush 2
+         flush 3
+         deliver 2>3 Accepted
+         drop
+         read 1
+         deliver 1>2 Heartbeat
+         deliver 2>1 HeartbeatAck",
+        &expect![[r#"
+            1: 1 of 2 decided, round 1, leads
+            2: 1 of 2 decided, round 1
+            3: 2 of 2 decided, round 1
+        "#]],
+    );
+}
+
+/// Replica 2 asks, stops, and asks again in its next life when more is decided; the answer to the
+/// first question comes late.
+#[test]
+fn an_answer_belongs_to_the_life_that_asked() {
+    check_rule(
+        3,
+        Mutant::ReadOfEarlierLife,
+        "elect 1 2
+         settle 1 2 3
+         read 2
+         deliver 2>1 AskRead
+         deliver 1>3 Heartbeat
+         deliver 3>1 HeartbeatAck
+         crash 2
+         restart 2
+         propose 1 a
+         flush 1
+         deliver 1>3 Accept
+         flush 3
+         deliver 3>1 Accepted
+         heartbeat 1
+         deliver 1>2 Heartbeat
+         read 2
+         deliver 1>2 ReadAnswer",
+        &expect![[r#"
+            1: 2 of 2 decided, round 1, leads
+            2: 0 of 1 decided, round 1
+            3: 1 of 2 decided, round 1
+        "#]],
+    );
+}
+
+/// Replica 3 is far behind; the log that it lacks is gone, and it takes a snapshot.
+#[test]
+fn a_snapshot_takes_the_place_of_a_log_that_is_gone() {
+    check(
+        3,
+        "elect 1 2
+         settle 1 2
+         propose 1 a
+         settle 1 2
+         propose 1 b
+         settle 1 2
+         propose 1 c
+         settle 1 2
+         propose 1 d
+         settle 1 2
+         snapshot 1
+         snapshot 2
+         drop
+         heartbeat 1
+         settle 1 3
+         heartbeat 1
+         settle 1 3
+         install 3
+         heartbeat 1
+         settle 1 3
+         crash 3
+         restart 3",
+        &expect![[r#"
+            1: 5 of 5 decided, round 1, leads
+            2: 5 of 5 decided, round 1
+            3: 5 of 5 decided, round 1
+        "#]],
+    );
+}
+
+/// Two voters become three, and then the first leaves.
+#[test]
+fn the_voters_change() {
+    check(
+        some_vote(3, 2),
+        "elect 1 2
+         settle 1 2
+         run 100 1-2 1-3 2-3
+         voters 1 1 2 3
+         run 100 1-2 1-3 2-3
+         voters 1 2 3
+         run 1500 1-2 1-3 2-3
+         crash 1
+         run 1000 2-3
+         propose 2 a
+         propose 3 a
+         settle 2 3",
+        &expect![[r#"
+            1 is down
+            2: 5 of 5 decided, round 2, leads
+            3: 5 of 5 decided, round 2
+        "#]],
+    );
+}
+
+/// With the configuration of 1 and 2 in force, that of 3, 4 and 5 is proposed, and has a quorum
+/// of its own: both are needed.
+#[test]
+fn a_change_needs_both_quorums() {
+    check_rule(
+        some_vote(5, 2),
+        Mutant::OldConfigOnly,
+        "elect 1 2
+         settle 1 2
+         run 200 1-2 1-3 1-4 1-5
+         voters 1 3 4 5
+         settle 1 2",
+        &expect![[r#"
+            1: 1 of 2 decided, round 1, leads
+            2: 1 of 2 decided, round 1
+            3: 0 of 0 decided, round 0
+            4: 0 of 0 decided, round 0
+            5: 0 of 0 decided, round 0
+        "#]],
+    );
+}
+
+/// A leader that is about to stop is succeeded without a timeout, by one that has everything.
+#[test]
+fn a_leader_hands_over() {
+    check(
+        3,
+        "elect 1 2
+         settle 1 2 3
+         propose 1 a
+         settle 1 2 3
+         hand-over 1
+         settle 1 2 3",
+        &expect![[r#"
+            1: 3 of 3 decided, round 2
+            2: 3 of 3 decided, round 2, leads
+            3: 3 of 3 decided, round 2
+        "#]],
+    );
+}
+
+/// A wiped replica comes back as somebody else, learns what is decided, and gets its vote back: it
+/// replaces another one that is lost.
+#[test]
+fn a_wiped_replica_is_admitted() {
+    check(
+        3,
+        "elect 1 2
+         settle 1 2 3
+         propose 1 a
+         settle 1 2 3
+         wipe 3
+         restart 3
+         run 400 1-2 1-3 2-3
+         crash 2
+         propose 1 b
+         run 300 1-3",
+        &expect![[r#"
+            1: 4 of 4 decided, round 1, leads
+            2 is down
+            3: 4 of 4 decided, round 1
+        "#]],
+    );
+}
+
+/// Three founders form the cluster when all three are there.
+#[test]
+fn founders_wait_for_each_other() {
+    check_rule(
+        some_vote(3, 0),
+        Mutant::FormedByMinority,
+        "run 1000 1-2",
+        &expect![[r#"
+        1: 0 of 0 decided, round 0
+        2: 0 of 0 decided, round 0
+        3: 0 of 0 decided, round 0
+    "#]],
+    );
+    check(
+        some_vote(3, 0),
+        "run 1000 1-2 1-3 2-3",
+        &expect![[r#"
+        1: 2 of 2 decided, round 1, leads
+        2: 2 of 2 decided, round 1
+        3: 2 of 2 decided, round 1
+    "#]],
     );
 }
 

@@ -60,6 +60,8 @@ pub(super) struct Node {
     snapshot: Slot,
     /// A snapshot that was offered and is on its way.
     offered: Option<Offer>,
+    /// Questions are numbered anew in each life.
+    next_read: u64,
     /// What everybody knew to be decided when the newest question was asked here.
     read: Option<(ReadId, usize)>,
     /// Whether it led after the last step, and under which ballot.
@@ -102,7 +104,6 @@ pub(super) struct World {
     /// Every ballot that was ever led.
     led: BTreeSet<Ballot>,
     next_life: u64,
-    next_read: u64,
     /// What happened, for the driver's report.
     pub(super) stats: Stats,
 }
@@ -176,6 +177,7 @@ impl World {
             applied: Slot(0),
             snapshot: Slot(0),
             offered: None,
+            next_read: 0,
             read: None,
             led: None,
             promised: Ballot::default(),
@@ -191,7 +193,6 @@ impl World {
             decided: Vec::new(),
             led: BTreeSet::new(),
             next_life: 1,
-            next_read: 0,
             stats: Stats::default(),
         };
         (0..world.nodes.len()).for_each(|index| world.restart(index));
@@ -252,6 +253,7 @@ impl World {
         self.next_life += 1;
         let node = &mut self.nodes[index];
         node.life = life;
+        node.next_read = 0;
         node.applied = remembered.base.slot;
         let settings = Settings { own: node.voter, life, ..Settings::clone(&self.settings) };
         node.core = Some(Consensus::recover(settings, remembered));
@@ -349,9 +351,10 @@ impl World {
 
     /// Somebody asks for a read index.
     pub(super) fn read(&mut self, index: usize) {
-        self.next_read += 1;
-        let id = ReadId(self.next_read);
-        self.nodes[index].read = Some((id, self.decided.len()));
+        let node = &mut self.nodes[index];
+        node.next_read += 1;
+        let id = ReadId(node.next_read);
+        node.read = Some((id, self.decided.len()));
         self.step(index, |core, _, _| core.ask_read_index(id));
     }
 
