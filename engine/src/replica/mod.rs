@@ -8,6 +8,7 @@ pub mod expiry;
 pub mod forwards;
 mod input;
 pub mod intake;
+pub mod message;
 mod output;
 mod queue;
 #[cfg(test)]
