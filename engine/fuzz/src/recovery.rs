@@ -1,5 +1,5 @@
-//! A log that was whole and acknowledged, then damaged: recovery must report it or give back every
-//! batch, also when checksums were made right again.
+//! A replica's log that was whole and acknowledged, then damaged: recovery must report it or give
+//! back every batch behind the snapshot that was received, also when checksums were made right.
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
@@ -39,15 +39,26 @@ pub fn run(data: &[u8]) {
     match recover(&files) {
         Ok(outcome) => {
             let recovered = outcome.recovered.batches.iter();
-            let is_whole = recovered.map(|batch| &**batch).eq(&LOG.batches);
+            let is_whole = recovered.map(|batch| &**batch).eq(&LOG.batches)
+                && outcome.recovered.base == LOG.options.base;
             assert!(is_whole, "a batch was lost unseen");
         }
         Err(damage) => assert!(files != LOG.files, "{damage}, where nothing was changed"),
     }
 }
 
+/// As a server does: without the snapshot, if the log was not told to go on behind it.
 fn recover(files: &BTreeMap<u32, Vec<u8>>) -> Result<Outcome, Damage> {
-    let mut recovery = Recovery::new(LOG.options);
+    match recover_with(files, LOG.options) {
+        Err(damage) if damage.is_without_snapshot() => {
+            recover_with(files, Options { base: Base::default(), ..LOG.options })
+        }
+        result => result,
+    }
+}
+
+fn recover_with(files: &BTreeMap<u32, Vec<u8>>, options: Options) -> Result<Outcome, Damage> {
+    let mut recovery = Recovery::new(options);
     for (number, bytes) in files {
         recovery.segment(*number, bytes, &mut |_| {})?;
     }
@@ -92,12 +103,14 @@ fn block_of(file: &mut [u8], block: usize) -> &mut [u8] {
     &mut file[block * BLOCK_BYTES..(block + 1) * BLOCK_BYTES]
 }
 
-/// Two segments and a third that waits, all flushed, and a superblock that has seen it.
+/// Two segments and a third that waits, all flushed, and a superblock that has seen it. In the
+/// second the log goes on behind a snapshot.
 fn build() -> Log {
     let mut files: BTreeMap<_, _> = (1..=3).map(|number| (number, empty_segment(number))).collect();
     let mut end = LogEnd::new(&Continuation::default());
     let mut batches = Vec::new();
     let mut last = Base::default();
+    let mut base = Base::default();
     let mut position = LogPos(0);
     for segment in [1, 2] {
         end.roll(segment, generation_of(segment), SEGMENT_BLOCKS);
@@ -105,6 +118,11 @@ fn build() -> Log {
             position = position.next();
             let append = if (segment, index) == (1, 0) {
                 AppendKind::Promise { ballot: BALLOT }
+            } else if (segment, index) == (2, 1) {
+                base = Base { slot: Slot(last.slot.0 + 5), hash: 7, ..last };
+                last = base;
+                batches.clear();
+                AppendKind::Install { base }
             } else {
                 let batch = next_batch(&last);
                 last = Base::of(&batch.header);
@@ -117,7 +135,7 @@ fn build() -> Log {
     }
     let tail = end.durable();
     let options =
-        Options { owner: Some(OWNER), tail, atomic_bytes: BLOCK_BYTES, ..Options::default() };
+        Options { owner: Some(OWNER), base, tail, atomic_bytes: BLOCK_BYTES, ..Options::default() };
     Log { files, batches, options }
 }
 

@@ -51,7 +51,7 @@ fn recover(base: Base, appends: &[Append]) -> Recovered {
                     recovered.batches.push(batch.clone());
                 }
             }
-            AppendKind::Snapshot { .. } => {}
+            AppendKind::Snapshot { .. } | AppendKind::Install { .. } => {}
         }
     }
     recovered
@@ -140,6 +140,7 @@ impl Story {
                 AppendKind::Promise { ballot } => format!("promise {}", ballot.round),
                 AppendKind::Batch { batch, .. } => batch_text(batch),
                 AppendKind::Snapshot { base } => format!("snapshot of slot {}", base.slot.0),
+                AppendKind::Install { base } => format!("install of slot {}", base.slot.0),
             };
             writeln!(self.out, "append {} {what}", append.pos.0).expect("a string takes all");
             self.appends.push(append);

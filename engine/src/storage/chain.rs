@@ -3,12 +3,16 @@
 use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
 
 use super::{
-    Base,
+    Base, Lsn,
     reader::Record,
-    record::{RecordHeader, RecordKind, Seal},
+    record::{Install, RecordHeader, Seal},
     recovery::Recovered,
 };
-use crate::{batch::Batch, ids::Ballot, limits::WINDOW_SLOTS_MAX};
+use crate::{
+    batch::Batch,
+    ids::{Ballot, Slot},
+    limits::WINDOW_SLOTS_MAX,
+};
 
 /// How many of the last batches a batch may replace: no replica has more that are undecided.
 const REPLACEABLE_MAX: usize = 2 * WINDOW_SLOTS_MAX;
@@ -44,6 +48,19 @@ pub enum ChainError {
         /// The slot of the record.
         slot: u64,
     },
+    /// The log goes on behind a snapshot that was received, and that is not the one that was loaded
+    /// nor an older one.
+    #[error("the log goes on behind a snapshot of slot {slot}")]
+    NotInstalled {
+        /// That snapshot's slot.
+        slot: u64,
+    },
+    /// The log cannot go on behind a snapshot as the record says.
+    #[error("a snapshot of slot {slot} was put where it cannot have been")]
+    Install {
+        /// That snapshot's slot.
+        slot: u64,
+    },
     /// A seal that contradicts the records before it.
     #[error("the segment's seal contradicts the records before it")]
     Seal,
@@ -55,15 +72,31 @@ pub enum ChainError {
     Content,
 }
 
+/// The log has another batch at the snapshot's slot than the snapshot. It may be one that was
+/// replaced later.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Doubt {
+    /// The record.
+    pub(super) lsn: Lsn,
+    /// The end of the log before it.
+    pub(super) last: Base,
+}
+
 /// What the records so far add up to.
 #[derive(Debug)]
 pub(super) struct Chain {
     recovered: Recovered,
     /// The last batch.
     last: Base,
+    /// The last slot before the log: what is trimmed.
+    start: Slot,
     /// The ends of the log before the last batches, newest last: what a batch may continue.
     before: VecDeque<Base>,
+    /// The newest snapshot that a record speaks of.
     snapshot: Option<Base>,
+    /// The last snapshot behind which the log went on.
+    installed: Slot,
+    doubt: Option<Doubt>,
 }
 
 impl Chain {
@@ -71,20 +104,23 @@ impl Chain {
         Self {
             recovered: Recovered { base, promised, ..Recovered::default() },
             last: Base::default(),
+            start: Slot(0),
             before: VecDeque::new(),
             snapshot: None,
+            installed: Slot(0),
+            doubt: None,
         }
     }
 
     /// The first segment says what was before it.
-    pub(super) fn start(&mut self, seal: &Seal) -> Result<(), ChainError> {
+    pub(super) fn start(&mut self, header: &RecordHeader, seal: &Seal) -> Result<(), ChainError> {
         let snapshot = self.recovered.base.slot;
         if snapshot < seal.base.slot {
             return Err(ChainError::Gap { start: seal.base.slot.0, snapshot: snapshot.0 });
         }
         self.recovered.appended = seal.appended;
-        self.check_against_snapshot(&seal.base)?;
-        self.last = seal.base;
+        self.start = seal.base.slot;
+        self.move_to(seal.base, header.lsn);
         Ok(())
     }
 
@@ -102,22 +138,20 @@ impl Chain {
 
     /// Adds a record.
     pub(super) fn record(&mut self, record: &Record) -> Result<(), ChainError> {
-        self.header(record.header());
         match record {
             Record::Batch(header, batch) => {
-                self.batch(batch)?;
+                self.batch(batch, header.lsn)?;
                 self.recovered.accepted = header.ballot;
-                self.recovered.appended = self.recovered.appended.next();
             }
-            Record::Snapshot(_, base) => {
-                self.snapshot = Some(*base);
-                self.recovered.appended = self.recovered.appended.next();
-            }
-            Record::Local(header) if header.kind == RecordKind::Promise => {
-                self.recovered.appended = self.recovered.appended.next();
-            }
+            Record::Snapshot(_, base) => self.note_snapshot(*base),
+            Record::Install(header, install) => self.install(install, header.lsn)?,
             Record::Local(_) => {}
             Record::Seal(..) => return Err(ChainError::SecondSeal),
+        }
+        let header = record.header();
+        self.header(header);
+        if header.kind.is_append() {
+            self.recovered.appended = self.recovered.appended.next();
         }
         Ok(())
     }
@@ -130,48 +164,101 @@ impl Chain {
         self.snapshot
     }
 
+    /// The place from which on the log is not that of the snapshot.
+    pub(super) fn doubt(&self) -> Option<Doubt> {
+        self.doubt
+    }
+
     pub(super) fn into_recovered(self) -> Recovered {
         self.recovered
     }
 
-    fn batch(&mut self, batch: &Arc<Batch>) -> Result<(), ChainError> {
+    fn batch(&mut self, batch: &Arc<Batch>, lsn: Lsn) -> Result<(), ChainError> {
         let header = &batch.header;
         let slot = header.slot;
+        let error = ChainError::Slot { last: self.last.slot.0, found: slot.0 };
+        let replaced = self.last.slot.next().0.checked_sub(slot.0).ok_or(error)?;
+        if (REPLACEABLE_MAX as u64) < replaced || slot <= self.installed {
+            return Err(error);
+        }
         // A batch replaces the log from its slot on (R2).
         while slot <= self.last.slot {
-            let error = ChainError::Slot { last: self.last.slot.0, found: slot.0 };
-            self.last = self.before.pop_back().ok_or(error)?;
-        }
-        if slot != self.last.slot.next() {
-            return Err(ChainError::Slot { last: self.last.slot.0, found: slot.0 });
+            self.last = match self.before.pop_back() {
+                Some(end) => end,
+                // What it continues was trimmed, because the snapshot has it; whose hash is
+                // compared, and speaks for all before.
+                None if slot <= self.start => {
+                    Base { slot: Slot(slot.0 - 1), hash: header.previous_hash, ..Base::default() }
+                }
+                None => return Err(error),
+            };
         }
         if header.previous_hash != self.last.hash {
             return Err(ChainError::Hash { slot: slot.0 });
         }
-        let base = Base::of(header);
-        self.check_against_snapshot(&base)?;
         if self.before.len() == REPLACEABLE_MAX {
             self.before.pop_front();
         }
         self.before.push_back(self.last);
-        self.last = base;
+        self.move_to(Base::of(header), lsn);
+        self.cut(slot);
         if self.recovered.base.slot < slot {
-            self.keep(batch);
+            self.recovered.batches.push(batch.clone());
         }
         Ok(())
     }
 
-    fn keep(&mut self, batch: &Arc<Batch>) {
-        let batches: &mut Vec<Arc<Batch>> = &mut self.recovered.batches;
-        while batches.last().is_some_and(|last| batch.header.slot <= last.header.slot) {
-            batches.pop();
+    /// The log goes on behind a snapshot that was received, whatever stood before.
+    fn install(&mut self, install: &Install, lsn: Lsn) -> Result<(), ChainError> {
+        let Install { base, last } = *install;
+        let error = ChainError::Install { slot: base.slot.0 };
+        if base.slot <= self.installed {
+            return Err(error);
         }
-        batches.push(batch.clone());
+        if base != last && last != self.last {
+            return Err(error);
+        }
+        if last != self.last {
+            if self.recovered.base.slot < base.slot {
+                return Err(ChainError::NotInstalled { slot: base.slot.0 });
+            }
+            self.before.clear();
+            self.cut(Slot(0));
+            self.move_to(base, lsn);
+        }
+        // Nothing takes the place of what the snapshot has.
+        self.before.retain(|end| base.slot <= end.slot);
+        if self.before.iter().any(|end| end.slot == base.slot && end.hash != base.hash) {
+            return Err(error);
+        }
+        self.installed = base.slot;
+        self.recovered.commit_hint = self.recovered.commit_hint.max(base.slot);
+        self.note_snapshot(base);
+        Ok(())
     }
 
-    fn check_against_snapshot(&self, end: &Base) -> Result<(), ChainError> {
+    fn note_snapshot(&mut self, base: Base) {
+        let newest = self.snapshot.map_or(Slot(0), |snapshot| snapshot.slot);
+        if newest <= base.slot {
+            self.snapshot = Some(base);
+        }
+    }
+
+    /// Forgets the batches from a slot on.
+    fn cut(&mut self, slot: Slot) {
+        let batches: &mut Vec<Arc<Batch>> = &mut self.recovered.batches;
+        while batches.last().is_some_and(|last| slot <= last.header.slot) {
+            batches.pop();
+        }
+    }
+
+    /// The log ends with another batch. The one at the snapshot's slot must be the snapshot's.
+    fn move_to(&mut self, last: Base, lsn: Lsn) {
         let snapshot = &self.recovered.base;
-        let is_same = end.slot != snapshot.slot || end.hash == snapshot.hash;
-        if is_same { Ok(()) } else { Err(ChainError::OtherSnapshot { slot: end.slot.0 }) }
+        if last.slot <= snapshot.slot {
+            let is_other = last.slot == snapshot.slot && last.hash != snapshot.hash;
+            self.doubt = is_other.then_some(Doubt { lsn, last: self.last });
+        }
+        self.last = last;
     }
 }

@@ -1,5 +1,7 @@
 //! Groups: everything that shares one write and one flush; and the end of the log that they move.
 
+use alloc::{collections::VecDeque, vec::Vec};
+
 use crate::{
     batch::BATCH_HEADER_BYTES,
     ids::{Ballot, LogPos, Slot},
@@ -8,7 +10,7 @@ use crate::{
 use super::{
     Append, AppendKind, Base, Lsn,
     block::{self, BLOCK_BYTES, Block, DATA_BYTES, Identity, LOCAL_HEADER_BYTES, Trailer},
-    record::{RecordHeader, RecordKind, Seal, encode_base},
+    record::{Install, RecordHeader, RecordKind, Seal, encode_base},
 };
 
 /// Most blocks of a group, unless a single record has more.
@@ -36,10 +38,15 @@ pub struct LogEnd {
     promised: Ballot,
     commit: Slot,
     last: Base,
+    /// The hashes of the batches before the last, newest last, from the commit slot on: what is
+    /// installed has a slot beyond that.
+    before: VecDeque<u128>,
+    /// The last install with nothing kept from before it.
+    begun_anew: Option<Base>,
 }
 
 /// What recovery found at the end of the log, and what a new log starts with.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Continuation {
     /// The end of the log.
     pub end: Lsn,
@@ -49,6 +56,9 @@ pub struct Continuation {
     pub promised: Ballot,
     /// The last batch.
     pub last: Base,
+    /// The hashes of the batches before the last, newest last, as far as an install may name them:
+    /// those that were not known to be committed.
+    pub before: Vec<u128>,
 }
 
 /// How many appends fit in the next group.
@@ -80,6 +90,8 @@ impl LogEnd {
             promised: continuation.promised,
             commit: Slot(0),
             last: continuation.last,
+            before: continuation.before.iter().copied().collect(),
+            begun_anew: None,
         }
     }
 
@@ -190,6 +202,13 @@ impl LogEnd {
         self.last
     }
 
+    /// The last install that nothing was kept from before: once it is durable, no older snapshot,
+    /// and nothing in the log before it, is of use.
+    #[must_use]
+    pub fn begun_anew(&self) -> Option<Base> {
+        self.begun_anew
+    }
+
     /// Blocks that are left in the segment.
     #[must_use]
     pub fn room_blocks(&self) -> u32 {
@@ -208,7 +227,7 @@ impl LogEnd {
         match &append.kind {
             AppendKind::Batch { ballot, batch } => {
                 self.promised = self.promised.max(*ballot);
-                self.last = Base::of(&batch.header);
+                self.move_to(Base::of(&batch.header));
                 let payload_bytes = u32::try_from(batch.payload.len()).expect("BATCH_BYTES_MAX");
                 let header: [u8; BATCH_HEADER_BYTES] = batch.header.encode(payload_bytes);
                 let identity = Identity::of_batch(batch.header.slot, batch.header.origin);
@@ -224,7 +243,48 @@ impl LogEnd {
             AppendKind::Snapshot { base } => {
                 self.put_local(RecordKind::Snapshot, &encode_base(base), blocks);
             }
+            AppendKind::Install { base } => {
+                self.install(*base);
+                let install = Install { base: *base, last: self.last };
+                self.put_local(RecordKind::Install, &install.encode(), blocks);
+            }
         }
+        self.forget_committed();
+    }
+
+    /// The log ends with another batch: the next, or one that takes the place of an earlier one.
+    fn move_to(&mut self, last: Base) {
+        self.before.push_back(self.last.hash);
+        // How many are there from the new last one on.
+        let replaced = (self.last.slot.0 + 1).saturating_sub(last.slot.0);
+        let left =
+            self.before.len().saturating_sub(usize::try_from(replaced).unwrap_or(usize::MAX));
+        self.before.truncate(left);
+        self.last = last;
+    }
+
+    /// The log goes on behind a snapshot: with what it has there, if it has the snapshot's batch.
+    fn install(&mut self, base: Base) {
+        let is_known = base == self.last || self.hash_before_last(base.slot) == Some(base.hash);
+        if !is_known {
+            self.last = base;
+            self.before.clear();
+            self.begun_anew = Some(base);
+        }
+    }
+
+    /// The hash of the batch at a slot before the last.
+    fn hash_before_last(&self, slot: Slot) -> Option<u128> {
+        let back = self.last.slot.0.checked_sub(slot.0)?;
+        let index = self.before.len().checked_sub(usize::try_from(back).ok()?)?;
+        self.before.get(index).copied()
+    }
+
+    /// What is committed, no install names.
+    fn forget_committed(&mut self) {
+        let behind = self.last.slot.0.saturating_sub(self.commit.0);
+        let kept = self.before.len().min(usize::try_from(behind).unwrap_or(usize::MAX));
+        self.before.drain(..self.before.len() - kept);
     }
 
     fn put_local(&mut self, kind: RecordKind, content: &[u8], blocks: &mut &mut [Block]) {

@@ -65,6 +65,13 @@ pub enum AppendKind {
         /// The log up to the snapshot.
         base: Base,
     },
+    /// A snapshot that another replica sent is on the disk, and the log goes on behind it, whatever
+    /// stood before: an older log, or a longer one, or one with other batches. Where the log has
+    /// the same batch at the snapshot's slot, what it has behind that stays.
+    Install {
+        /// The log up to the snapshot.
+        base: Base,
+    },
 }
 
 #[cfg(test)]

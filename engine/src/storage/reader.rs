@@ -5,7 +5,7 @@ use alloc::{sync::Arc, vec::Vec};
 use super::{
     Base, Lsn,
     block::{self, BLOCK_BYTES, Block, DATA_BYTES, Identity, LOCAL_HEADER_BYTES, Trailer},
-    record::{self, BASE_BYTES, RecordHeader, RecordKind, Seal, decode_base},
+    record::{self, BASE_BYTES, Install, RecordHeader, RecordKind, Seal, decode_base},
     recovery::{DamageKind, Seen},
     segment::SegmentHeader,
 };
@@ -17,6 +17,7 @@ pub(super) enum Record {
     Batch(RecordHeader, Arc<Batch>),
     Seal(RecordHeader, Seal),
     Snapshot(RecordHeader, Base),
+    Install(RecordHeader, Install),
     /// A promise or a pad.
     Local(RecordHeader),
 }
@@ -27,21 +28,21 @@ impl Record {
             Self::Batch(header, _)
             | Self::Seal(header, _)
             | Self::Snapshot(header, _)
+            | Self::Install(header, _)
             | Self::Local(header) => header,
         }
     }
 
     /// For whoever observes.
     pub(super) fn seen(&self) -> Seen<'_> {
-        let batch = match self {
-            Self::Batch(_, batch) => Some(&batch.header),
-            Self::Seal(..) | Self::Local(_) | Self::Snapshot(..) => None,
-        };
-        let seal = match self {
-            Self::Seal(_, seal) => Some(seal),
-            Self::Batch(..) | Self::Local(_) | Self::Snapshot(..) => None,
-        };
-        Seen { header: self.header(), batch, seal }
+        let mut seen = Seen { header: self.header(), batch: None, seal: None, install: None };
+        match self {
+            Self::Batch(_, batch) => seen.batch = Some(&batch.header),
+            Self::Seal(_, seal) => seen.seal = Some(seal),
+            Self::Install(_, install) => seen.install = Some(install),
+            Self::Local(_) | Self::Snapshot(..) => {}
+        }
+        seen
     }
 }
 
@@ -240,6 +241,7 @@ fn parse(header: &RecordHeader, content: &[u8]) -> Option<Record> {
             let base = content.first_chunk::<BASE_BYTES>()?;
             Some(Record::Snapshot(*header, decode_base(base)))
         }
+        RecordKind::Install => Some(Record::Install(*header, Install::decode(content)?)),
         RecordKind::Promise | RecordKind::Pad => Some(Record::Local(*header)),
     }
 }

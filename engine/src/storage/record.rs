@@ -25,6 +25,9 @@ pub(super) const BASE_BYTES: usize = 64;
 /// Length of an encoded `Seal`.
 const SEAL_BYTES: usize = BASE_BYTES + 16;
 
+/// Length of an encoded `Install`.
+const INSTALL_BYTES: usize = 2 * BASE_BYTES;
+
 /// What the first block of a record has room for beside the local header.
 const FIRST_DATA_BYTES: usize = DATA_BYTES - LOCAL_HEADER_BYTES;
 
@@ -41,6 +44,8 @@ pub enum RecordKind {
     Pad,
     /// A snapshot is on the disk.
     Snapshot,
+    /// A snapshot that was received is on the disk, and the log goes on behind it.
+    Install,
 }
 
 impl RecordKind {
@@ -51,6 +56,15 @@ impl RecordKind {
             Self::Seal => 3,
             Self::Pad => 4,
             Self::Snapshot => 5,
+            Self::Install => 6,
+        }
+    }
+
+    /// Whether it counts as an append: the others are the log's own.
+    pub(super) fn is_append(self) -> bool {
+        match self {
+            Self::Batch | Self::Promise | Self::Snapshot | Self::Install => true,
+            Self::Seal | Self::Pad => false,
         }
     }
 
@@ -61,6 +75,7 @@ impl RecordKind {
             3 => Some(Self::Seal),
             4 => Some(Self::Pad),
             5 => Some(Self::Snapshot),
+            6 => Some(Self::Install),
             _ => None,
         }
     }
@@ -190,7 +205,35 @@ impl Seal {
     }
 }
 
-/// The end of a log as bytes: in seals, snapshot records, superblocks and snapshots.
+/// The content of the record that the log goes on behind a snapshot that was received.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Install {
+    /// The log up to the snapshot.
+    pub base: Base,
+    /// The end of the log from here on: `base`, unless the log had that batch, and more behind it.
+    pub last: Base,
+}
+
+impl Install {
+    pub(super) fn encode(&self) -> [u8; INSTALL_BYTES] {
+        let mut bytes = [0; INSTALL_BYTES];
+        let mut rest = bytes.as_mut_slice();
+        put(&mut rest, &encode_base(&self.base));
+        put(&mut rest, &encode_base(&self.last));
+        bytes
+    }
+
+    pub(super) fn decode(mut bytes: &[u8]) -> Option<Self> {
+        let rest = &mut bytes;
+        let base = decode_base(&take(rest)?);
+        let last = decode_base(&take(rest)?);
+        let is_kept = base.slot < last.slot && last.slot.0 < u64::MAX / 2;
+        let is_possible = Slot(0) < base.slot && base.slot.0 < u64::MAX / 2;
+        (is_possible && (is_kept || base == last)).then_some(Self { base, last })
+    }
+}
+
+/// The end of a log as bytes: in seals, records of snapshots, superblocks and snapshots.
 #[must_use]
 pub(super) fn encode_base(base: &Base) -> [u8; BASE_BYTES] {
     let mut bytes = [0; BASE_BYTES];
@@ -240,7 +283,9 @@ impl Append {
             AppendKind::Batch { batch, .. } => {
                 block_count(BATCH_HEADER_BYTES + batch.payload.len())
             }
-            AppendKind::Promise { .. } | AppendKind::Snapshot { .. } => 1,
+            AppendKind::Promise { .. }
+            | AppendKind::Snapshot { .. }
+            | AppendKind::Install { .. } => 1,
         }
     }
 }

@@ -14,10 +14,10 @@ use core::{cmp::Ordering, fmt};
 use super::{
     Base, Lsn,
     block::{self, BLOCK_BYTES},
-    chain::Chain,
+    chain::{Chain, Doubt},
     group::Continuation,
     reader::{self, Flaw, Record},
-    record::{self, RecordHeader, Seal},
+    record::{self, Install, RecordHeader, Seal},
     segment::SegmentHeader,
     standalone::{BlockError, Owner},
 };
@@ -46,6 +46,9 @@ pub struct Recovered {
     pub batches: Vec<Arc<Batch>>,
     /// The highest commit slot that a record knew of. Not a bound on anything.
     pub commit_hint: Slot,
+    /// The encoded configuration of the cluster as of `base`, from the snapshot; empty: none. The
+    /// caller's to fill in: recovery sees no snapshot.
+    pub config: Arc<[u8]>,
 }
 
 impl Recovered {
@@ -170,6 +173,25 @@ pub enum DamageKind {
         /// The snapshot's slot.
         snapshot: u64,
     },
+    /// The log goes on behind a snapshot that is not there.
+    #[error(
+        "the log goes on behind a snapshot of slot {slot} that another replica sent, and neither \
+         that nor a newer one can be used: put its file back; or, where other replicas have the \
+         data, start with an empty directory, and they send everything"
+    )]
+    NotInstalled {
+        /// That snapshot's slot.
+        slot: u64,
+    },
+}
+
+impl From<ChainError> for DamageKind {
+    fn from(error: ChainError) -> Self {
+        match error {
+            ChainError::NotInstalled { slot } => Self::NotInstalled { slot },
+            error => Self::Chain(error),
+        }
+    }
 }
 
 /// Where the log is damaged, and what that means. The log must not be used as it is.
@@ -196,6 +218,18 @@ impl Damage {
     #[must_use]
     pub fn is_length(&self) -> bool {
         matches!(self.kind, DamageKind::Length { .. })
+    }
+
+    /// Whether all that is wrong is that the log does not lead to the snapshot. Where that was
+    /// received from another replica, nothing is: the log was not told to go on behind it, so
+    /// nobody relies on it, and an older one is to be used.
+    #[must_use]
+    pub fn is_without_snapshot(&self) -> bool {
+        matches!(
+            self.kind,
+            DamageKind::EndsBeforeSnapshot { .. }
+                | DamageKind::Chain(ChainError::OtherSnapshot { .. })
+        )
     }
 }
 
@@ -225,6 +259,8 @@ pub struct Seen<'a> {
     pub batch: Option<&'a BatchHeader>,
     /// What it says, if it is a seal.
     pub seal: Option<&'a Seal>,
+    /// What it says, if the log goes on behind a snapshot.
+    pub install: Option<&'a Install>,
 }
 
 /// Shows every record of a segment that is valid where it stands, whether or not it continues
@@ -331,6 +367,9 @@ impl Recovery {
     /// When it is not a legal end.
     pub fn finish(self) -> Result<Outcome, Damage> {
         let end = self.verdict()?;
+        if let Some(doubt) = self.chain.doubt() {
+            return Err(self.other_snapshot(doubt));
+        }
         let slot = self.chain.last().slot;
         if slot < self.options.base.slot && !self.is_without_log() {
             if let Some(missing) = self.missing_segment() {
@@ -341,11 +380,14 @@ impl Recovery {
         }
         let snapshot = self.chain.snapshot();
         let recovered = self.chain.into_recovered();
+        let hashes = recovered.batches.iter().map(|batch| batch.header.hash);
+        let before = [recovered.base.hash].into_iter().chain(hashes);
         let continuation = Continuation {
             end: self.next,
             appended: recovered.appended,
             promised: recovered.promised,
             last: recovered.last(),
+            before: before.take(recovered.batches.len()).collect(),
         };
         Ok(Outcome { recovered, continuation, segments: self.segments, end, snapshot })
     }
@@ -356,16 +398,17 @@ impl Recovery {
         &self.segments
     }
 
-    /// Where the next record is expected, for a report.
+    /// Where the next record is expected, or where the log is none that leads to the snapshot: for
+    /// a report.
     #[must_use]
     pub fn end(&self) -> Lsn {
-        self.next
+        self.chain.doubt().map_or(self.next, |doubt| doubt.lsn)
     }
 
-    /// The last batch that was taken, for a report.
+    /// The last batch before that, for a report.
     #[must_use]
     pub fn last(&self) -> Base {
-        self.chain.last()
+        self.chain.doubt().map_or_else(|| self.chain.last(), |doubt| doubt.last)
     }
 
     /// No segment, and none is expected: a fresh directory, or a log that starts anew behind a
@@ -408,7 +451,7 @@ impl Recovery {
             Err(flaw) => return Ok(self.stop_at_segment(segment, flaw)),
         };
         let chained = if self.segments.len() == 1 {
-            self.chain.start(&seal)
+            self.chain.start(&header, &seal)
         } else {
             let kind = match self.next.cmp(&seal.previous_end) {
                 Ordering::Less => Some(DamageKind::Acknowledged { durable: seal.previous_end }),
@@ -429,7 +472,7 @@ impl Recovery {
                 slot: self.options.base.slot.next(),
                 kind: DamageKind::Chain(error),
             },
-            error => self.damage(start, DamageKind::Chain(error)),
+            error => self.damage(start, error.into()),
         })?;
         // Whatever stands behind the end of the segment before is settled: it is no part of the
         // log, whether it was cut short then or damaged since.
@@ -476,7 +519,7 @@ impl Recovery {
         };
         let header = *record.header();
         self.durable = self.durable.max(header.durable);
-        self.chain.record(&record).map_err(|error| self.damage(at, DamageKind::Chain(error)))?;
+        self.chain.record(&record).map_err(|error| self.damage(at, error.into()))?;
         observe(record.seen());
         self.segments.last_mut().expect("pushed by the caller").record_count += 1;
         self.next = at.plus(header.block_count);
@@ -533,7 +576,8 @@ impl Recovery {
     fn missing_segment(&self) -> Option<Damage> {
         let wanted = self.durable.segment();
         let numbers = || self.segments.iter().map(|segment| segment.number);
-        if wanted == 0 || numbers().any(|number| number == wanted) {
+        // One before the log that there is was trimmed.
+        if wanted < self.next.segment() || wanted == 0 || numbers().any(|number| number == wanted) {
             return None;
         }
         let before = numbers().filter(|number| *number < wanted).max();
@@ -555,7 +599,17 @@ impl Recovery {
         }
     }
 
+    /// A log that is also not the snapshot's is damaged from there on: that comes first.
     fn damage(&self, lsn: Lsn, kind: DamageKind) -> Damage {
-        Damage { lsn, slot: self.chain.last().slot.next(), kind }
+        match self.chain.doubt() {
+            Some(doubt) => self.other_snapshot(doubt),
+            None => Damage { lsn, slot: self.chain.last().slot.next(), kind },
+        }
+    }
+
+    fn other_snapshot(&self, doubt: Doubt) -> Damage {
+        let slot = self.options.base.slot;
+        let kind = DamageKind::Chain(ChainError::OtherSnapshot { slot: slot.0 });
+        Damage { lsn: doubt.lsn, slot, kind }
     }
 }

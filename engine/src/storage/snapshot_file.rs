@@ -1,6 +1,8 @@
 //! The frame around a snapshot: a header block, chunks with checksums, and a trailer block that
 //! says what it is of and covers all of it. Everything starts at a multiple of a block.
 
+use alloc::sync::Arc;
+
 use crate::batch::{put, take};
 
 use super::{
@@ -20,6 +22,9 @@ const CHUNK_HEADER_BYTES: usize = 16;
 pub const FRAME_BYTES_MAX: usize =
     (CHUNK_HEADER_BYTES + CHUNK_BYTES_MAX).next_multiple_of(BLOCK_BYTES);
 
+/// Most bytes of a configuration, which the last block has room for.
+pub const CONFIG_BYTES_MAX: usize = 3072;
+
 /// Starts every snapshot.
 const HEADER_MAGIC: [u8; 8] = *b"RKsnapsh";
 /// Starts the last block of every snapshot.
@@ -28,7 +33,7 @@ const TRAILER_MAGIC: [u8; 8] = *b"RKsnpend";
 const CHUNK_MAGIC: u32 = u32::from_le_bytes(*b"RKc1");
 
 /// What a snapshot is of, and how large.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct SnapshotMeta {
     /// The log up to the snapshot.
     pub base: Base,
@@ -36,6 +41,12 @@ pub struct SnapshotMeta {
     pub znode_count: u64,
     /// Sessions in it.
     pub session_count: u64,
+    /// Whether another replica sent it: it counts only if the log goes on behind it
+    /// (`AppendKind::Install`), or leads to it as it is.
+    pub is_received: bool,
+    /// The encoded configuration of the cluster as of `base`, of `CONFIG_BYTES_MAX` bytes at most;
+    /// empty: none was decided.
+    pub config: Arc<[u8]>,
 }
 
 /// Why a snapshot cannot be used.
@@ -120,7 +131,7 @@ impl Encoder {
     pub fn finish(self, meta: &SnapshotMeta) -> Block {
         Trailer {
             owner: self.owner,
-            meta: *meta,
+            meta: meta.clone(),
             chunk_count: self.chunk_count,
             payload_bytes: self.payload_bytes,
             hash: self.hash.digest128(),
@@ -130,7 +141,7 @@ impl Encoder {
 }
 
 /// The last block of a snapshot: what it is of, and how to know that it is whole.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Trailer {
     /// Whose.
     pub owner: Owner,
@@ -156,6 +167,13 @@ impl Trailer {
             put(rest, &self.payload_bytes.to_le_bytes());
             put(rest, &self.hash.to_le_bytes());
             put(rest, &self.chunk_count.to_le_bytes());
+            // A byte more is reserved: keeps the fields at a multiple of their length.
+            put(rest, &[u8::from(self.meta.is_received), 0]);
+            let config = &self.meta.config;
+            assert!(config.len() <= CONFIG_BYTES_MAX, "a configuration of {} bytes", config.len());
+            let config_bytes = u16::try_from(config.len()).expect("below CONFIG_BYTES_MAX");
+            put(rest, &config_bytes.to_le_bytes());
+            put(rest, config);
         })
     }
 
@@ -166,17 +184,25 @@ impl Trailer {
     /// When the block is not one.
     pub fn decode(block: &Block) -> Result<Self, SnapshotDamage> {
         standalone::decode(block, TRAILER_MAGIC, |rest| {
-            Some(Self {
-                owner: Owner::decode(rest)?,
-                meta: SnapshotMeta {
-                    base: decode_base(&take(rest)?),
-                    znode_count: u64::from_le_bytes(take(rest)?),
-                    session_count: u64::from_le_bytes(take(rest)?),
-                },
-                payload_bytes: u64::from_le_bytes(take(rest)?),
-                hash: u128::from_le_bytes(take(rest)?),
-                chunk_count: u32::from_le_bytes(take(rest)?),
-            })
+            let owner = Owner::decode(rest)?;
+            let base = decode_base(&take(rest)?);
+            let znode_count = u64::from_le_bytes(take(rest)?);
+            let session_count = u64::from_le_bytes(take(rest)?);
+            let payload_bytes = u64::from_le_bytes(take(rest)?);
+            let hash = u128::from_le_bytes(take(rest)?);
+            let chunk_count = u32::from_le_bytes(take(rest)?);
+            let [is_received, _] = take(rest)?;
+            let config_bytes = usize::from(u16::from_le_bytes(take(rest)?));
+            let is_possible = is_received <= 1 && config_bytes <= CONFIG_BYTES_MAX;
+            let config = rest.get(..config_bytes).filter(|_| is_possible)?;
+            let meta = SnapshotMeta {
+                base,
+                znode_count,
+                session_count,
+                is_received: is_received == 1,
+                config: config.into(),
+            };
+            Some(Self { owner, meta, chunk_count, payload_bytes, hash })
         })
         .map_err(SnapshotDamage::Trailer)
     }

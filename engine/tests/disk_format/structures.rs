@@ -91,6 +91,7 @@ fn numbers() {
             row(&[&"GROUP_BLOCKS_MAX", &GROUP_BLOCKS_MAX]),
             row(&[&"CHUNK_BYTES_MAX", &snapshot_file::CHUNK_BYTES_MAX]),
             row(&[&"FRAME_BYTES_MAX", &snapshot_file::FRAME_BYTES_MAX]),
+            row(&[&"CONFIG_BYTES_MAX", &snapshot_file::CONFIG_BYTES_MAX]),
             row(&[&"SEGMENT_BYTES_DEFAULT", &SEGMENT_BYTES_DEFAULT]),
         ],
     );
@@ -191,6 +192,7 @@ fn local_header() {
         RecordKind::Seal,
         RecordKind::Pad,
         RecordKind::Snapshot,
+        RecordKind::Install,
     ];
     let row_of = |of| row(&[&RecordHeader { kind: of, ..zero }.encode()[kind], &format!("{of:?}")]);
     compare("Kinds of record", &kinds.map(row_of));
@@ -247,11 +249,38 @@ fn seal(continuation: &Continuation) -> Vec<u8> {
 fn seal_content() {
     let zero = Continuation::default();
     let end = Lsn::new(0x7fff_ffff, u32::MAX);
+    let default = Continuation::default;
     let layout = Layout::new(&seal(&zero))
-        .field("previous end", 8, &seal(&Continuation { end, ..zero }))
-        .field("appended", 8, &seal(&Continuation { appended: LogPos(u64::MAX - 1), ..zero }))
-        .field("base", BASE_BYTES, &seal(&Continuation { last: whole_base(), ..zero }));
+        .field("previous end", 8, &seal(&Continuation { end, ..default() }))
+        .field("appended", 8, &seal(&Continuation { appended: LogPos(u64::MAX - 1), ..default() }))
+        .field("base", BASE_BYTES, &seal(&Continuation { last: whole_base(), ..default() }));
     compare("Seal", &layout.rows());
+}
+
+/// The content of the record that the log which ends with `last` goes on behind a snapshot.
+fn install(base: Base, last: Base) -> Vec<u8> {
+    // Of the batches before the last, the snapshot's.
+    let hashes = (base.slot.0..last.slot.0).map(|_| base.hash);
+    let continuation = Continuation { last, before: hashes.collect(), ..Continuation::default() };
+    let mut end = LogEnd::new(&continuation);
+    end.roll(1, 0, 16);
+    let append = Append { pos: LogPos(1), commit: Slot(0), kind: AppendKind::Install { base } };
+    let mut buffer = vec![0; 2 * BLOCK_BYTES];
+    end.encode(&[append], &mut buffer);
+    buffer[BLOCK_BYTES..][LOCAL_HEADER_BYTES..][..2 * BASE_BYTES].to_vec()
+}
+
+#[test]
+fn install_content() {
+    let zero = Base { slot: Slot(1), ..Base::default() };
+    let last = Base { slot: Slot(0xff), ..whole_base() };
+    // The same batch, and a log that goes on behind it: only the second field differs.
+    let (base, kept) = (install(zero, zero), install(zero, last));
+    assert_eq!(base[..BASE_BYTES], kept[..BASE_BYTES]);
+    assert_eq!(base[..BASE_BYTES], base[BASE_BYTES..]);
+    assert_eq!(kept[BASE_BYTES..], install(last, last)[..BASE_BYTES]);
+    let row_of = |offset: usize, name: &str| row(&[&offset, &BASE_BYTES, &name]);
+    compare("Install", &[row_of(0, "base"), row_of(BASE_BYTES, "last")]);
 }
 
 #[test]
@@ -286,27 +315,37 @@ fn snapshot_chunk() {
 
 #[test]
 fn snapshot_trailer() {
-    let zero = snapshot_file::Trailer::default();
-    let meta = SnapshotMeta::default();
-    let with = |meta| snapshot_file::Trailer { meta, ..zero }.encode();
-    let mut layout = standalone(&zero.encode(), b"RKsnpend");
+    let default = snapshot_file::Trailer::default;
+    let meta = SnapshotMeta::default;
+    let with = |meta| snapshot_file::Trailer { meta, ..default() }.encode();
+    let mut layout = standalone(&default().encode(), b"RKsnpend");
     for (name, owner) in owners() {
-        layout = layout.field(name, 16, &snapshot_file::Trailer { owner, ..zero }.encode());
+        layout = layout.field(name, 16, &snapshot_file::Trailer { owner, ..default() }.encode());
     }
     let layout = layout
-        .field("base", BASE_BYTES, &with(SnapshotMeta { base: whole_base(), ..meta }))
-        .field("znode count", 8, &with(SnapshotMeta { znode_count: u64::MAX, ..meta }))
-        .field("session count", 8, &with(SnapshotMeta { session_count: u64::MAX, ..meta }))
+        .field("base", BASE_BYTES, &with(SnapshotMeta { base: whole_base(), ..meta() }))
+        .field("znode count", 8, &with(SnapshotMeta { znode_count: u64::MAX, ..meta() }))
+        .field("session count", 8, &with(SnapshotMeta { session_count: u64::MAX, ..meta() }))
         .field(
             "payload bytes",
             8,
-            &snapshot_file::Trailer { payload_bytes: u64::MAX, ..zero }.encode(),
+            &snapshot_file::Trailer { payload_bytes: u64::MAX, ..default() }.encode(),
         )
-        .field("hash", 16, &snapshot_file::Trailer { hash: u128::MAX, ..zero }.encode())
+        .field("hash", 16, &snapshot_file::Trailer { hash: u128::MAX, ..default() }.encode())
         .field(
             "chunk count",
             4,
-            &snapshot_file::Trailer { chunk_count: u32::MAX, ..zero }.encode(),
+            &snapshot_file::Trailer { chunk_count: u32::MAX, ..default() }.encode(),
+        )
+        .field("is received", 1, &with(SnapshotMeta { is_received: true, ..meta() }))
+        // Of a length whose bytes both change.
+        .field(
+            "configuration",
+            2 + snapshot_file::CONFIG_BYTES_MAX,
+            &with(SnapshotMeta {
+                config: vec![0xff; snapshot_file::CONFIG_BYTES_MAX - 1].into(),
+                ..meta()
+            }),
         );
     compare("Snapshot trailer", &layout.rows());
 }

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use proptest::prelude::*;
 
-use super::model::{Files, Log, recover, segment_bytes};
+use super::model::{Files, Log, Reference, SnapshotFile, recover, recover_newest, segment_bytes};
 use crate::{
     batch::Batch,
     ids::Slot,
@@ -118,16 +118,11 @@ fn apply(harm: &Harm, files: &mut Files) {
 }
 
 /// Logs as real servers leave them, with the snapshot that goes with each: never trimmed; trimmed
-/// and recycled; restarted several times; ended in the middle of a segment and near its end.
+/// and recycled; restarted several times; ended in the middle of a segment and near its end; and
+/// replicas' logs that went on behind a snapshot that was received.
 fn logs() -> &'static [(Log, Base)] {
     static LOGS: OnceLock<Vec<(Log, Base)>> = OnceLock::new();
-    LOGS.get_or_init(|| {
-        let mut logs = Vec::new();
-        for seed in 0..8_usize {
-            logs.push(build(seed));
-        }
-        logs
-    })
+    LOGS.get_or_init(|| (0..8).map(build).chain((0..4).map(build_with_install)).collect())
 }
 
 fn build(seed: usize) -> (Log, Base) {
@@ -162,6 +157,33 @@ fn build(seed: usize) -> (Log, Base) {
     (log, base)
 }
 
+/// A log that a snapshot took the place of: of more slots, or of fewer, or of the same batch.
+fn build_with_install(seed: usize) -> (Log, Base) {
+    let mut log = Log::new(12, 2);
+    let mut base = Base::default();
+    for step in 0..30 {
+        log.append((step * 977 + seed * 401) % 9000);
+        log.flush();
+        if step == 10 {
+            log.snapshot();
+        }
+        if step == 16 {
+            let slot = Slot(log.last.slot.0 + 2 * u64::try_from(seed).unwrap() - 3);
+            let own = Reference::of(&log.history).end_at(slot);
+            base = match own {
+                Some(own) if seed == 1 => own,
+                _ => Base { slot, hash: 7, ..log.last },
+            };
+            log.install(base);
+        }
+        if step == 20 {
+            log.start();
+        }
+    }
+    log.witness();
+    (log, base)
+}
+
 /// The segment that holds the first slot after `slot`: those before it may go.
 fn first_needed(log: &Log, slot: Slot) -> u32 {
     let mut recovery = crate::storage::recovery::Recovery::new(log.options(Base::default()));
@@ -176,7 +198,7 @@ fn first_needed(log: &Log, slot: Slot) -> u32 {
 
 /// What the replica must get back.
 fn expected(log: &Log, base: Base) -> Vec<Arc<Batch>> {
-    log.acknowledged().iter().filter(|b| base.slot < b.header.slot).cloned().collect()
+    Reference::of(&log.history).behind(base)
 }
 
 #[test]
@@ -200,13 +222,17 @@ proptest! {
 
     /// A server that was idle for a moment before it ended: everything is witnessed twice.
     #[test]
-    fn damage_is_reported_or_harmless(which in 0..8_usize, harms in harms()) {
+    fn damage_is_reported_or_harmless(which in 0..12_usize, harms in harms()) {
         let (log, base) = &logs()[which];
         let mut files = log.files.clone();
         for harm in &harms {
             apply(harm, &mut files);
         }
-        if let Ok(outcome) = recover(&files, log.options(*base)) {
+        // Also a log that seems never to have gone on behind the snapshot.
+        let is_received = 8 <= which;
+        let snapshot = SnapshotFile { base: *base, is_received, is_rotten: false };
+        if let Ok(outcome) = recover_newest(&files, log.options(*base), &[snapshot]) {
+            prop_assert_eq!(outcome.recovered.base, *base);
             prop_assert_eq!(&outcome.recovered.batches, &expected(log, *base));
             prop_assert_eq!(outcome.recovered.appended, log.appended);
             prop_assert_eq!(outcome.recovered.promised, log.ballot);

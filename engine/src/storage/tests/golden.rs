@@ -32,6 +32,8 @@ fn golden() -> Golden {
     log.flush();
     let base = log.snapshot();
     log.append(9000);
+    log.install(base);
+    log.append(5);
     log.flush();
     log.witness();
     let superblock = Superblock {
@@ -47,7 +49,8 @@ fn golden() -> Golden {
     let frame_bytes = encoder.chunk(b"the State as bytes", &mut frame);
     let mut snapshot = header.to_vec();
     snapshot.extend_from_slice(&frame[..frame_bytes]);
-    let meta = SnapshotMeta { base, znode_count: 4, session_count: 1 };
+    let config = b"the configuration".as_slice().into();
+    let meta = SnapshotMeta { base, znode_count: 4, session_count: 1, is_received: true, config };
     snapshot.extend_from_slice(&encoder.finish(&meta));
     Golden { files: log.files.clone(), superblock: superblock.encode().to_vec(), snapshot, log }
 }
@@ -91,6 +94,8 @@ fn version_1_is_read_as_ever() {
     let snapshot = read("snapshot-0000000000000002");
     let trailer = Trailer::decode(snapshot.last_chunk().unwrap()).unwrap();
     assert_eq!(trailer.meta.base.slot, Slot(2));
+    assert!(trailer.meta.is_received);
+    assert_eq!(*trailer.meta.config, *b"the configuration");
     let mut decoder = Decoder::start(snapshot.first_chunk().unwrap(), trailer).unwrap();
     let frames = &snapshot[BLOCK_BYTES..snapshot.len() - BLOCK_BYTES];
     let chunk = decoder.chunk(frames).unwrap().unwrap();

@@ -3,6 +3,7 @@
 mod crash;
 mod damage;
 mod golden;
+mod install;
 mod model;
 mod snapshots;
 mod stories;

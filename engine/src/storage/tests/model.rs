@@ -1,5 +1,5 @@
 //! A log on a disk of byte vectors, written as the server writes it: one group after the other.
-//! It remembers what was acknowledged, which is what recovery is measured by.
+//! It remembers what was appended and acknowledged, which is what recovery is measured by.
 
 use alloc::{collections::BTreeMap, sync::Arc, vec, vec::Vec};
 
@@ -35,7 +35,11 @@ pub(super) struct Log {
     pending: Vec<Append>,
     pub(super) appended: LogPos,
     pub(super) ballot: Ballot,
-    last: Base,
+    pub(super) last: Base,
+    /// Everything that was ever appended, in order.
+    pub(super) history: Vec<Append>,
+    /// What appends say of the commit slot; `None`: the last batch but one is committed.
+    pub(super) commit: Option<Slot>,
     /// Every batch that was ever written, in order.
     pub(super) batches: Vec<Arc<Batch>>,
     /// How many of them were acknowledged.
@@ -60,6 +64,8 @@ impl Log {
             appended: LogPos(0),
             ballot: Ballot { round: 0, replica: ReplicaId(1) },
             last: Base::default(),
+            history: Vec::new(),
+            commit: None,
             batches: Vec::new(),
             acknowledged: 0,
             tail: Lsn::ZERO,
@@ -103,6 +109,7 @@ impl Log {
         self.acknowledged = self.batches.len();
         self.last = outcome.recovered.last();
         self.appended = outcome.recovered.appended;
+        self.history.truncate(usize::try_from(self.appended.0).unwrap());
         self.pending.clear();
         self.in_flight = None;
         // Segments that were never used may hold a first write that was cut short: they begin a
@@ -130,6 +137,12 @@ impl Log {
         self.push(AppendKind::Snapshot { base });
         self.flush();
         base
+    }
+
+    /// Appends that the log goes on behind a snapshot that another replica sent.
+    pub(super) fn install(&mut self, base: Base) {
+        self.push(AppendKind::Install { base });
+        self.last = Reference::of(&self.history).last;
     }
 
     /// Writes what was appended, without a flush: it is in flight.
@@ -188,11 +201,6 @@ impl Log {
         }
     }
 
-    /// The slots that were acknowledged, in order.
-    pub(super) fn acknowledged(&self) -> &[Arc<Batch>] {
-        &self.batches[..self.acknowledged]
-    }
-
     fn acknowledge(&mut self) {
         self.end.flushed();
         // Slots count from 1, and this log never replaces one.
@@ -200,7 +208,7 @@ impl Log {
         self.in_flight = None;
     }
 
-    fn next_header(&self) -> BatchHeader {
+    pub(super) fn next_header(&self) -> BatchHeader {
         BatchHeader {
             slot: self.last.slot.next(),
             origin: self.ballot,
@@ -215,7 +223,8 @@ impl Log {
         }
     }
 
-    fn batch(&mut self, mut header: BatchHeader, payload: &[u8]) {
+    /// Appends a batch with this header.
+    pub(super) fn batch(&mut self, mut header: BatchHeader, payload: &[u8]) {
         header.hash = batch::hash(&header, payload);
         self.last = Base::of(&header);
         let batch = Arc::new(Batch { header, payload: Arc::from(payload) });
@@ -223,10 +232,12 @@ impl Log {
         self.push(AppendKind::Batch { ballot: self.ballot, batch });
     }
 
-    fn push(&mut self, kind: AppendKind) {
+    pub(super) fn push(&mut self, kind: AppendKind) {
         self.appended = self.appended.next();
-        let commit = Slot(self.last.slot.0.saturating_sub(1));
-        self.pending.push(Append { pos: self.appended, commit, kind });
+        let commit = self.commit.unwrap_or(Slot(self.last.slot.0.saturating_sub(1)));
+        let append = Append { pos: self.appended, commit, kind };
+        self.history.push(append.clone());
+        self.pending.push(append);
     }
 
     fn roll(&mut self) {
@@ -272,6 +283,80 @@ impl Log {
         place.copy_from_slice(buffer);
         before
     }
+}
+
+/// What appends add up to, in the simplest words.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Reference {
+    /// The batches of the log, by slot, as far as it has them.
+    pub(super) batches: BTreeMap<Slot, Arc<Batch>>,
+    /// The end of the log.
+    pub(super) last: Base,
+    /// The last snapshot behind which the log went on with nothing of its own: no older one can be
+    /// used.
+    pub(super) begun_anew: Base,
+    pub(super) promised: Ballot,
+}
+
+impl Reference {
+    pub(super) fn of(appends: &[Append]) -> Self {
+        let mut reference = Self::default();
+        appends.iter().for_each(|append| reference.append(&append.kind));
+        reference
+    }
+
+    /// The end of the log at a slot, if the log knows it.
+    pub(super) fn end_at(&self, slot: Slot) -> Option<Base> {
+        let batch = self.batches.get(&slot).map(|batch| Base::of(&batch.header));
+        batch.or((slot == self.begun_anew.slot).then_some(self.begun_anew))
+    }
+
+    /// The batches behind a snapshot.
+    pub(super) fn behind(&self, base: Base) -> Vec<Arc<Batch>> {
+        self.batches.range(base.slot.next()..).map(|(_, batch)| batch.clone()).collect()
+    }
+
+    fn append(&mut self, kind: &AppendKind) {
+        match kind {
+            AppendKind::Batch { ballot, batch } => {
+                self.promised = self.promised.max(*ballot);
+                self.batches.split_off(&batch.header.slot);
+                self.batches.insert(batch.header.slot, batch.clone());
+                self.last = Base::of(&batch.header);
+            }
+            AppendKind::Promise { ballot } => self.promised = self.promised.max(*ballot),
+            AppendKind::Snapshot { .. } => {}
+            AppendKind::Install { base } if self.end_at(base.slot) == Some(*base) => {}
+            AppendKind::Install { base } => {
+                self.batches.clear();
+                (self.last, self.begun_anew) = (*base, *base);
+            }
+        }
+    }
+}
+
+/// A snapshot's file, as far as recovery looks at it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SnapshotFile {
+    pub(super) base: Base,
+    pub(super) is_received: bool,
+    pub(super) is_rotten: bool,
+}
+
+/// Recovers from `files` with the newest snapshot that can be used, as a server does. The oldest
+/// stands first.
+pub(super) fn recover_newest(
+    files: &Files,
+    options: Options,
+    snapshots: &[SnapshotFile],
+) -> Result<Outcome, Damage> {
+    for snapshot in snapshots.iter().rev().filter(|snapshot| !snapshot.is_rotten) {
+        match recover(files, Options { base: snapshot.base, ..options }) {
+            Err(damage) if snapshot.is_received && damage.is_without_snapshot() => {}
+            result => return result,
+        }
+    }
+    recover(files, Options { base: Base::default(), ..options })
 }
 
 /// So many blocks in bytes.

@@ -9,7 +9,8 @@ use crate::storage::{
     Base,
     block::{BLOCK_BYTES, Block},
     snapshot_file::{
-        CHUNK_BYTES_MAX, Decoder, Encoder, FRAME_BYTES_MAX, SnapshotDamage, SnapshotMeta, Trailer,
+        CHUNK_BYTES_MAX, CONFIG_BYTES_MAX, Decoder, Encoder, FRAME_BYTES_MAX, SnapshotDamage,
+        SnapshotMeta, Trailer,
     },
 };
 
@@ -21,7 +22,13 @@ fn write(chunks: &[Vec<u8>]) -> Vec<u8> {
         let frame_bytes = encoder.chunk(chunk, &mut frame);
         file.extend_from_slice(&frame[..frame_bytes]);
     }
-    let meta = SnapshotMeta { base: Base::default(), znode_count: 3, session_count: 4 };
+    let meta = SnapshotMeta {
+        base: Base::default(),
+        znode_count: 3,
+        session_count: 4,
+        is_received: true,
+        config: vec![5; CONFIG_BYTES_MAX].into(),
+    };
     file.extend_from_slice(&encoder.finish(&meta));
     file
 }
@@ -29,6 +36,7 @@ fn write(chunks: &[Vec<u8>]) -> Vec<u8> {
 fn read(file: &[u8]) -> Result<Vec<Vec<u8>>, SnapshotDamage> {
     let header: &Block = file.first_chunk().ok_or(SnapshotDamage::Truncated)?;
     let trailer = Trailer::decode(file.last_chunk().ok_or(SnapshotDamage::Truncated)?)?;
+    assert!(trailer.meta.is_received && *trailer.meta.config == [5; CONFIG_BYTES_MAX]);
     let mut decoder = Decoder::start(header, trailer)?;
     let frames = file.len().checked_sub(BLOCK_BYTES).and_then(|end| file.get(BLOCK_BYTES..end));
     let mut frames = frames.ok_or(SnapshotDamage::Truncated)?;
