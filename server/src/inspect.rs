@@ -8,8 +8,8 @@ use std::{
 use crate::{
     cli::InspectArgs,
     disk::survey::{
-        DamageFacts, LogFacts, RecordFacts, SegmentFacts, SnapshotFacts, SuperblockFacts, Survey,
-        SurveyError, survey,
+        ConfigFacts, DamageFacts, LogFacts, RecordFacts, SegmentFacts, SnapshotFacts,
+        SuperblockFacts, Survey, SurveyError, survey,
     },
     exit_code::ExitCode,
 };
@@ -48,7 +48,7 @@ fn print(arguments: &InspectArgs, survey: &Survey) -> ExitCode {
 }
 
 /// A survey for people.
-struct Text<'a>(&'a Survey);
+pub(crate) struct Text<'a>(pub(crate) &'a Survey);
 
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -126,7 +126,22 @@ fn snapshot(f: &mut fmt::Formatter<'_>, facts: &SnapshotFacts) -> fmt::Result {
         trailer.chunks,
         trailer.payload_bytes,
         trailer.hash
-    )
+    )?;
+    if trailer.is_received {
+        writeln!(f, "    received from another replica")?;
+    }
+    trailer.config.as_ref().map_or(Ok(()), |facts| config(f, facts))
+}
+
+fn config(f: &mut fmt::Formatter<'_>, facts: &ConfigFacts) -> fmt::Result {
+    writeln!(f, "    cluster {}, feature level {}", facts.cluster, facts.feature_level)?;
+    let members = [("voter", &facts.voters), ("observer", &facts.observers)];
+    members
+        .into_iter()
+        .flat_map(|(role, members)| members.iter().map(move |m| (role, m)))
+        .try_for_each(|(role, member)| {
+            writeln!(f, "      {role} {}, incarnation {}", member.replica, member.incarnation)
+        })
 }
 
 fn segment(f: &mut fmt::Formatter<'_>, facts: &SegmentFacts) -> fmt::Result {
@@ -175,6 +190,10 @@ fn record(f: &mut fmt::Formatter<'_>, facts: &RecordFacts) -> fmt::Result {
             batch.last_zxid,
             batch.time_ms
         )?;
+    }
+    if let Some(install) = &facts.install {
+        let (slot, last) = (install.slot, install.last_slot);
+        write!(f, ", behind the received snapshot of slot {slot}, where the log ends with {last}")?;
     }
     writeln!(f, "; durable up to {}, commit {}", facts.durable, facts.commit)
 }

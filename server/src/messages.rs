@@ -163,6 +163,8 @@ pub(crate) enum ReplicaAnswer {
 pub(crate) enum ToArchivist {
     /// Decided commands, in slot order, without a gap.
     Committed(Arc<Committed>),
+    /// The configuration in the batch of that kind that comes next, encoded.
+    Config(Arc<[u8]>),
     /// Write a snapshot now: so much log was written since the last.
     Snapshot,
     /// A question about the whole tree or the disk.

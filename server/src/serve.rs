@@ -340,6 +340,7 @@ impl Running {
         let mut states = std::iter::repeat_n(state, plan.shards().len() + 1);
         // The first batch of this start comes after everything that was recovered.
         let serves_from = opened.recovered.last().slot.next();
+        let snapshot_config = opened.recovered.config.clone();
         let own = Voter { id: config.replica_id, incarnation: opened.incarnation };
         let replica_parts = ReplicaParts {
             settings: ReplicaSettings::standalone(config, own),
@@ -356,6 +357,7 @@ impl Running {
             state: states.next().expect("one more than shards"),
             wants_snapshot_from: (opened.segment_count > SEGMENTS_WITHOUT_SNAPSHOT)
                 .then_some(serves_from),
+            config: snapshot_config,
             directory: opened.snapshots,
             replica,
         };

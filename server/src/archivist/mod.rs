@@ -6,6 +6,8 @@
 
 mod reaper;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -16,6 +18,7 @@ use std::{
 };
 
 use ringkeeper_engine::{
+    batch::BatchKind,
     ids::{Instant, Slot},
     protocol::error_code::ErrorCode,
     state::{
@@ -80,6 +83,8 @@ pub(crate) struct ArchivistStart {
     /// If the log is so long that a snapshot should shorten it soon: from which slot on, which is
     /// the end of what is replayed now.
     pub(crate) wants_snapshot_from: Option<Slot>,
+    /// The configuration of the cluster in it, encoded.
+    pub(crate) config: Arc<[u8]>,
     /// Where snapshots go.
     pub(crate) directory: SnapshotDirectory,
     /// Who is told.
@@ -93,6 +98,8 @@ struct Archivist {
     changes: Changes,
     /// Committed and not applied, because a snapshot is being written.
     waiting: VecDeque<Arc<Committed>>,
+    /// The configurations in those and in the next, in order.
+    configs: VecDeque<Arc<[u8]>>,
     /// Bytes written by namespace. Counted here, because nobody waits for this thread.
     writes: Namespaces,
     /// Writes that a hard quota refused, by namespace. No more than there were quotas.
@@ -118,6 +125,7 @@ pub(crate) fn start(
         state: start.state,
         changes: Changes::default(),
         waiting: VecDeque::new(),
+        configs: VecDeque::new(),
         writes: Namespaces::default(),
         refused: BTreeMap::new(),
         snapshots: Snapshots::new(
@@ -125,6 +133,7 @@ pub(crate) fn start(
             start.settings.snap_count,
             start.directory,
             start.wants_snapshot_from,
+            start.config,
         ),
         snapshot: None,
         reaper: Reaper::new(start.settings, now),
@@ -162,6 +171,7 @@ impl Archivist {
                 self.waiting.push_back(committed);
             }
             ToArchivist::Committed(committed) => self.apply(&committed),
+            ToArchivist::Config(config) => self.configs.push_back(config),
             ToArchivist::Snapshot => self.snapshots.want_from(Slot(0)),
             ToArchivist::Ask { question, reply } => {
                 let answer = self.answer(question);
@@ -183,6 +193,10 @@ impl Archivist {
             if let Op::DeleteContainer { .. } = command.op {
                 self.reaper.note_applied();
             }
+        }
+        if committed.header.kind == BatchKind::Config {
+            let config = self.configs.pop_front().expect("it came before its batch");
+            self.snapshots.note_config(config);
         }
         self.snapshots.note_applied(&committed.header);
     }

@@ -1,6 +1,6 @@
 //! Snapshots: when one is due, and writing it in chunks.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use ringkeeper_engine::{
     batch::{Base, BatchHeader},
@@ -34,6 +34,8 @@ pub(super) struct Snapshots {
     last: Option<SnapshotDone>,
     /// The slot that was applied last.
     applied: Slot,
+    /// The configuration of the cluster as of that slot, encoded; empty: none was decided.
+    config: Arc<[u8]>,
     /// Commands since the last one was started.
     command_count: u64,
     /// From which slot on one is wanted whatever the count.
@@ -74,6 +76,7 @@ impl Snapshots {
         snap_count: u64,
         directory: SnapshotDirectory,
         wanted_from: Option<Slot>,
+        config: Arc<[u8]>,
     ) -> Self {
         Self {
             clock,
@@ -81,6 +84,7 @@ impl Snapshots {
             directory,
             last: None,
             applied: Slot(0),
+            config,
             command_count: 0,
             wanted_from,
             not_before: Instant(0),
@@ -96,6 +100,11 @@ impl Snapshots {
     pub(super) fn note_applied(&mut self, header: &BatchHeader) {
         self.applied = header.slot;
         self.command_count += u64::from(header.zxid_count);
+    }
+
+    /// Another configuration was decided.
+    pub(super) fn note_config(&mut self, config: Arc<[u8]>) {
+        self.config = config;
     }
 
     /// When one will be started unless more is applied.
@@ -166,6 +175,8 @@ impl Snapshots {
             base: snapshot.base,
             znode_count: state.znode_count() as u64,
             session_count: state.session_count() as u64,
+            is_received: false,
+            config: self.config.clone(),
         };
         let written = snapshot.file.finish(meta)?;
         let now = self.clock.now();

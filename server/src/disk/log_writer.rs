@@ -22,7 +22,7 @@ use glommio::{
 use ringkeeper_engine::{
     ids::{Ballot, LogPos},
     storage::{
-        Append, Lsn,
+        Append, AppendKind, Lsn,
         block::BLOCK_BYTES,
         group::{LogEnd, Plan},
     },
@@ -278,8 +278,14 @@ impl<R: FnMut(LogEvent)> Running<R> {
     /// What others must know of a group that is durable. Nobody's commit waits for it.
     async fn after_group(&mut self, group: &[Append]) {
         for append in group {
-            if let ringkeeper_engine::storage::AppendKind::Snapshot { base } = &append.kind {
-                self.tell(ToSegments::Snapshot { base: *base }).await;
+            match append.kind {
+                AppendKind::Install { base } if self.end.begun_anew() == Some(base) => {
+                    self.tell(ToSegments::BegunAnew { base }).await;
+                }
+                AppendKind::Snapshot { base } | AppendKind::Install { base } => {
+                    self.tell(ToSegments::Snapshot { base }).await;
+                }
+                AppendKind::Batch { .. } | AppendKind::Promise { .. } => {}
             }
         }
         let is_promise_new = self.witnessed.1 < self.end.promised();

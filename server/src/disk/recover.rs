@@ -42,28 +42,35 @@ pub(super) fn recover<L: LoadSnapshot>(
     config: &DiskConfig,
     contents: &Contents,
 ) -> Result<Recovery<L::State>, OpenError> {
-    let mut rotten = Vec::new();
+    let mut unused = Unused::default();
     for (slot, path) in contents.snapshots.iter().rev() {
         let attempt = SnapshotFile::open(path, *slot).and_then(|file| {
             file.check_owner(&contents.superblock.owner)?;
             with_snapshot::<L>(contents, &file)
         });
         match attempt {
+            Ok((Err(ScanError::Damage(damage)), (meta, _)))
+                if meta.is_received && damage.is_without_snapshot() =>
+            {
+                tracing::info!(%damage, path = %path.display(), "a snapshot was not in use yet");
+                unused.not_installed.push(path);
+            }
             Ok((outcome, snapshot)) => {
                 let kept = contents.snapshots.range(..=slot).map(|(slot, _)| *slot).collect();
-                let outcome = outcome.map_err(|error| scan_error(config, error))?;
-                set_aside(&rotten);
+                let mut outcome = outcome.map_err(|error| scan_error(config, error))?;
+                outcome.recovered.config = snapshot.0.config.clone();
+                unused.clear_away();
                 return Ok(Recovery { outcome, snapshot: Some(snapshot), snapshots: kept });
             }
             Err(error) => {
                 tracing::error!(%error, path = %path.display(), "a snapshot cannot be used");
-                rotten.push(path);
+                unused.rotten.push(path);
             }
         }
     }
     let outcome = scan(&contents.segments, contents.options(Base::default()), &mut |_| {})
         .map_err(|error| scan_error(config, error))?;
-    set_aside(&rotten);
+    unused.clear_away();
     Ok(Recovery { outcome, snapshot: None, snapshots: Vec::new() })
 }
 
@@ -75,7 +82,7 @@ fn with_snapshot<L: LoadSnapshot>(
     file: &SnapshotFile,
 ) -> Result<WithSnapshot<L::State>, SnapshotError> {
     let start = Instant::now();
-    let meta = file.trailer.meta;
+    let meta = file.trailer.meta.clone();
     let options = contents.options(meta.base);
     thread::scope(|scope| {
         let log = scope.spawn(move || scan(&contents.segments, options, &mut |_| {}));
@@ -100,11 +107,28 @@ impl Contents {
     }
 }
 
-/// Keeps snapshots that cannot be used out of the way, for whoever wants to look into them.
-fn set_aside(rotten: &[&PathBuf]) {
-    for path in rotten {
-        if let Err(error) = fs::rename(path, path.with_extension("damaged")) {
-            tracing::warn!(%error, path = %path.display(), "a rotten snapshot stays in place");
+/// Snapshots that are newer than the one that is used.
+#[derive(Default)]
+struct Unused<'a> {
+    /// Those that cannot be used.
+    rotten: Vec<&'a PathBuf>,
+    /// Those that were received, before the log was told to go on behind them.
+    not_installed: Vec<&'a PathBuf>,
+}
+
+impl Unused<'_> {
+    /// Keeps the rotten ones out of the way, for whoever wants to look into them. Others are not
+    /// missed: the replica asks for what it needs.
+    fn clear_away(&self) {
+        for path in &self.rotten {
+            if let Err(error) = fs::rename(path, path.with_extension("damaged")) {
+                tracing::warn!(%error, path = %path.display(), "a rotten snapshot stays in place");
+            }
+        }
+        for path in &self.not_installed {
+            if let Err(error) = fs::remove_file(path) {
+                tracing::warn!(%error, path = %path.display(), "an unused snapshot stays in place");
+            }
         }
     }
 }

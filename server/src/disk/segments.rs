@@ -45,6 +45,9 @@ pub(super) enum ToSegments {
     Witness { tail: Lsn, promised: Ballot },
     /// The record that there is a snapshot up to here is durable.
     Snapshot { base: Base },
+    /// The record is durable that the log goes on behind the snapshot up to here, which another
+    /// replica sent, with nothing from before: older snapshots are of no use.
+    BegunAnew { base: Base },
     /// Finish.
     Stop,
 }
@@ -145,6 +148,7 @@ impl Worker {
             ToSegments::Rolled { number, start } => self.used.push_back(Used { number, start }),
             ToSegments::Witness { tail, promised } => pending.witness = Some((tail, promised)),
             ToSegments::Snapshot { base } => self.snapshot(base),
+            ToSegments::BegunAnew { base } => self.begin_anew(base),
             ToSegments::Stop => pending.is_stopping = true,
         }
     }
@@ -203,25 +207,58 @@ impl Worker {
 
     /// Keeps two snapshots, and the log from the older one on: the newest may turn out rotten.
     fn snapshot(&mut self, base: Base) {
+        if !self.note_snapshot(base) {
+            return;
+        }
+        self.keep_snapshots(2);
+        if let [older, _] = self.snapshots[..] {
+            self.trim(older);
+        }
+    }
+
+    /// Keeps the snapshot that everything depends on, and the log behind it.
+    fn begin_anew(&mut self, base: Base) {
+        if self.note_snapshot(base) {
+            self.keep_snapshots(1);
+            self.trim(base.slot);
+        }
+    }
+
+    /// False: there is a newer one, which was received while this one was written.
+    fn note_snapshot(&mut self, base: Base) -> bool {
+        if self.snapshots.last().is_some_and(|newest| base.slot < *newest) {
+            self.remove_snapshot(base.slot);
+            return false;
+        }
         self.write_superblock(|superblock| superblock.snapshot = base);
         self.snapshots.retain(|slot| *slot != base.slot);
         self.snapshots.push(base.slot);
-        while 2 < self.snapshots.len() {
-            let path = names::snapshot(&self.data_dir, self.snapshots.remove(0));
-            if let Err(error) = fs::remove_file(&path) {
-                tracing::warn!(%error, path = %path.display(), "an old snapshot stays");
-            }
+        true
+    }
+
+    fn keep_snapshots(&mut self, count: usize) {
+        while count < self.snapshots.len() {
+            let oldest = self.snapshots.remove(0);
+            self.remove_snapshot(oldest);
         }
-        if let [older, _] = self.snapshots[..]
-            && let Err(error) = self.trim(older)
-        {
-            tracing::warn!(%error, "superfluous log segments stay");
+    }
+
+    fn remove_snapshot(&self, slot: Slot) {
+        let path = names::snapshot(&self.data_dir, slot);
+        if let Err(error) = fs::remove_file(&path) {
+            tracing::warn!(%error, path = %path.display(), "an old snapshot stays");
         }
     }
 
     /// Gives up the segments whose batches the snapshot at `slot` contains, oldest first, so that
     /// a crash in between leaves no gap.
-    fn trim(&mut self, slot: Slot) -> io::Result<()> {
+    fn trim(&mut self, slot: Slot) {
+        if let Err(error) = self.try_trim(slot) {
+            tracing::warn!(%error, "superfluous log segments stay");
+        }
+    }
+
+    fn try_trim(&mut self, slot: Slot) -> io::Result<()> {
         while self.used.get(1).is_some_and(|next| next.start <= slot) {
             let first = self.used.front().expect("there is a second one");
             self.pool.recycle(first.number)?;

@@ -106,7 +106,7 @@ impl SnapshotFile {
     ) -> Result<(), SnapshotError> {
         let file = DirectFile::open(&self.path)?;
         let header = file.read_block(0)?.ok_or(SnapshotDamage::Truncated)?;
-        let mut decoder = Decoder::start(&header, self.trailer)?;
+        let mut decoder = Decoder::start(&header, self.trailer.clone())?;
         let mut offset = BLOCK_BYTES as u64;
         let end = self.file_bytes - BLOCK_BYTES as u64;
         loop {

@@ -22,7 +22,7 @@ use std::{
 };
 
 use ringkeeper_engine::{
-    batch::{Batch, Commands},
+    batch::{Batch, BatchKind, Commands},
     ids::{Instant, Life, LogPos, Owner, SessionId, Slot, Xid},
     limits::BATCH_BYTES_TARGET,
     replica::{self, Input, Output, ReadId, Replica, ReplicaConfig, Voter},
@@ -277,7 +277,9 @@ impl ReplicaCore {
     fn appended_batches(&self) -> Vec<Arc<Batch>> {
         let batch_of = |kind: &AppendKind| match kind {
             AppendKind::Batch { batch, .. } => Some(batch.clone()),
-            AppendKind::Promise { .. } | AppendKind::Snapshot { .. } => None,
+            AppendKind::Promise { .. }
+            | AppendKind::Snapshot { .. }
+            | AppendKind::Install { .. } => None,
         };
         self.output.appends.iter().filter_map(|append| batch_of(&append.kind)).collect()
     }
@@ -290,6 +292,9 @@ impl ReplicaCore {
             shard.post(ToShard::Committed(committed.clone()));
         }
         self.note_commit(&committed);
+        if batch.header.kind == BatchKind::Config {
+            self.archivist.post(ToArchivist::Config(batch.payload.clone()));
+        }
         self.archivist.post(ToArchivist::Committed(committed));
     }
 

@@ -63,6 +63,7 @@ impl Life {
                 clock,
                 state: state.clone(),
                 wants_snapshot_from: None,
+                config: opened.recovered.config.clone(),
                 directory: opened.snapshots,
                 replica: replica.clone(),
             },

@@ -134,11 +134,11 @@ fn write_superblocks(found: &Found, plan: &Plan, aside: &Path) -> Result<(), Rep
     write().map_err(io_error("write the superblocks in", &found.data_dir))
 }
 
-/// Snapshots of what is given up, and those that cannot be used.
+/// Snapshots of what is given up, those that cannot be used, and those that never were.
 fn move_snapshots(found: &Found, plan: &Plan, aside: &Path) -> Result<(), RepairError> {
     let beyond = found.snapshots.range(plan.cut.slot..);
     let beyond = beyond.map(|(slot, _)| names::snapshot(&found.data_dir, *slot));
-    for path in beyond.chain(found.rotten.iter().cloned()) {
+    for path in beyond.chain(found.rotten.iter().chain(&found.not_installed).cloned()) {
         move_aside(&path, aside)?;
     }
     Ok(())

@@ -99,6 +99,9 @@ fn read(found: &Found, snapshot: Base, slot: Slot) -> Result<Reading, RepairErro
     let mut end = None;
     let mut kept = Base::default();
     let mut observe = |seen: Seen<'_>| {
+        if let Some(install) = seen.install {
+            last = Some(install.last);
+        }
         let Some(batch) = seen.batch else { return };
         let before = last.map_or(batch.slot.0 - 1, |last| last.slot.0);
         // The last time that the log goes on from there: what was replaced later is not meant.

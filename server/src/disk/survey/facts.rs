@@ -91,6 +91,32 @@ pub(crate) struct TrailerFacts {
     pub(crate) payload_bytes: u64,
     /// Of the file, in hexadecimal.
     pub(crate) hash: String,
+    /// Whether another replica sent it.
+    pub(crate) is_received: bool,
+    /// The configuration of the cluster as of it; `None`: none was decided, or it cannot be read.
+    pub(crate) config: Option<ConfigFacts>,
+}
+
+/// The configuration of the cluster.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct ConfigFacts {
+    /// The cluster, in hexadecimal.
+    pub(crate) cluster: String,
+    /// What applying a command may rely on.
+    pub(crate) feature_level: u16,
+    /// Who votes.
+    pub(crate) voters: Vec<MemberFacts>,
+    /// Members without a vote.
+    pub(crate) observers: Vec<MemberFacts>,
+}
+
+/// A member of the cluster.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct MemberFacts {
+    /// Which replica.
+    pub(crate) replica: u16,
+    /// Its data directory, in hexadecimal; zeros: not there yet.
+    pub(crate) incarnation: String,
 }
 
 /// A segment.
@@ -141,7 +167,7 @@ pub(crate) struct RecordFacts {
     pub(crate) offset: u64,
     /// Its length.
     pub(crate) block_count: u32,
-    /// batch, promise, seal, pad or snapshot.
+    /// batch, promise, seal, pad, snapshot or install.
     pub(crate) kind: &'static str,
     /// Accepted under it, or promised: round.replica.
     pub(crate) ballot: String,
@@ -151,6 +177,17 @@ pub(crate) struct RecordFacts {
     pub(crate) commit: u64,
     /// If it is a batch.
     pub(crate) batch: Option<BatchFacts>,
+    /// If the log goes on behind a snapshot that was received.
+    pub(crate) install: Option<InstallFacts>,
+}
+
+/// That the log goes on behind a snapshot.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct InstallFacts {
+    /// The last slot in the snapshot.
+    pub(crate) slot: u64,
+    /// The last slot of the log from there on: more than that where the log had the same batch.
+    pub(crate) last_slot: u64,
 }
 
 /// A batch.
@@ -160,7 +197,7 @@ pub(crate) struct BatchFacts {
     pub(crate) slot: u64,
     /// Proposed under: round.replica.
     pub(crate) origin: String,
-    /// commands or new-epoch.
+    /// commands, new-epoch or config.
     pub(crate) kind: &'static str,
     /// Its epoch.
     pub(crate) epoch: u32,

@@ -15,13 +15,14 @@ use std::{
 };
 
 use ringkeeper_engine::{
+    consensus::config::{Config, Voter},
     ids::{Ballot, Slot},
     storage::{
         Base, Lsn,
         block::BLOCK_BYTES,
         recovery::{Damage, EndKind, Options, Outcome},
         segment::SegmentHeader,
-        snapshot_file::SnapshotDamage,
+        snapshot_file::{SnapshotDamage, Trailer},
         standalone::{BlockError, Owner},
         superblock::{Chosen, Superblock},
     },
@@ -101,7 +102,11 @@ pub(super) struct Found {
     pub(super) segments: BTreeMap<u32, PathBuf>,
     /// Snapshots that are sound, oldest first.
     pub(super) snapshots: BTreeMap<Slot, Base>,
-    /// Those that are not.
+    /// Which of them another replica sent.
+    received: BTreeSet<Slot>,
+    /// Sound ones of those that are newer, and that the log was not told of: oldest last.
+    pub(super) not_installed: Vec<PathBuf>,
+    /// Those that are not sound.
     pub(super) rotten: Vec<PathBuf>,
     pub(super) snapshot_facts: Vec<SnapshotFacts>,
 }
@@ -219,12 +224,15 @@ pub(super) fn find(data_dir: &Path, log_dir: &Path) -> Result<Found, SurveyError
         chosen,
         segments,
         snapshots: BTreeMap::new(),
+        received: BTreeSet::new(),
+        not_installed: Vec::new(),
         rotten: Vec::new(),
         snapshot_facts: Vec::new(),
     };
     for (slot, path) in snapshots {
         found.snapshot(slot, path);
     }
+    found.leave_out_not_installed()?;
     Ok(found)
 }
 
@@ -264,7 +272,7 @@ impl Found {
         let mut trailer = None;
         let owner = self.chosen.map(|chosen| chosen.superblock.owner);
         let result = SnapshotFile::open(&path, slot).and_then(|file| {
-            trailer = Some(file.trailer);
+            trailer = Some(file.trailer.clone());
             if owner.is_some_and(|owner| owner != file.trailer.owner) {
                 return Err(SnapshotError::Damage(SnapshotDamage::Foreign));
             }
@@ -273,23 +281,35 @@ impl Found {
         self.snapshot_facts.push(SnapshotFacts {
             file: file_name(&path),
             file_bytes: fs::metadata(&path).map_or(0, |metadata| metadata.len()),
-            trailer: trailer.map(|trailer| TrailerFacts {
-                slot: trailer.meta.base.slot.0,
-                zxid: trailer.meta.base.last_zxid.to_string(),
-                znodes: trailer.meta.znode_count,
-                sessions: trailer.meta.session_count,
-                chunks: trailer.chunk_count,
-                payload_bytes: trailer.payload_bytes,
-                hash: format!("{:032x}", trailer.hash),
-            }),
+            trailer: trailer.as_ref().map(trailer_facts),
             error: result.as_ref().err().map(ToString::to_string),
         });
         match (result, trailer) {
             (Ok(()), Some(trailer)) => {
                 self.snapshots.insert(slot, trailer.meta.base);
+                if trailer.meta.is_received {
+                    self.received.insert(slot);
+                }
             }
             _ => self.rotten.push(path),
         }
+    }
+
+    /// Leaves out snapshots that were received, before the log was told to go on behind them: a
+    /// start does.
+    fn leave_out_not_installed(&mut self) -> Result<(), SurveyError> {
+        while let Some((slot, base)) = self.snapshots.last_key_value()
+            && self.received.contains(slot)
+        {
+            let options = self.options(*base);
+            let log = read_log(&self.segments, options, &mut |_, _| {}, &mut |_| {})?;
+            if !log.result.is_err_and(|damage| damage.is_without_snapshot()) {
+                break;
+            }
+            self.not_installed.push(names::snapshot(&self.data_dir, *slot));
+            self.snapshots.pop_last();
+        }
+        Ok(())
     }
 
     /// What a start would mend or work around.
@@ -299,7 +319,11 @@ impl Found {
         let rotten = self.rotten.iter();
         let rotten =
             rotten.map(|path| format!("{} cannot be used: a start sets it aside", file_name(path)));
-        is_one_lost.then_some(superblock).into_iter().chain(rotten).collect()
+        let not_installed = self.not_installed.iter().map(|path| {
+            let name = file_name(path);
+            format!("{name} was received and is not in use yet: a start removes it")
+        });
+        is_one_lost.then_some(superblock).into_iter().chain(rotten).chain(not_installed).collect()
     }
 
     /// Files that a start removes.
@@ -368,6 +392,34 @@ impl Found {
             readable_behind: None,
             truncate_at: Some(log.last_slot + 1),
         }
+    }
+}
+
+fn trailer_facts(trailer: &Trailer) -> TrailerFacts {
+    let meta = &trailer.meta;
+    TrailerFacts {
+        slot: meta.base.slot.0,
+        zxid: meta.base.last_zxid.to_string(),
+        znodes: meta.znode_count,
+        sessions: meta.session_count,
+        chunks: trailer.chunk_count,
+        payload_bytes: trailer.payload_bytes,
+        hash: format!("{:032x}", trailer.hash),
+        is_received: meta.is_received,
+        config: Config::decode(&meta.config).map(|config| config_facts(&config)),
+    }
+}
+
+fn config_facts(config: &Config) -> ConfigFacts {
+    let member = |member: &Voter| MemberFacts {
+        replica: member.id.0,
+        incarnation: format!("{:032x}", member.incarnation.0),
+    };
+    ConfigFacts {
+        cluster: format!("{:032x}", config.cluster),
+        feature_level: config.feature_level,
+        voters: config.voters().iter().map(member).collect(),
+        observers: config.observers().iter().map(member).collect(),
     }
 }
 

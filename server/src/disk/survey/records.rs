@@ -14,7 +14,7 @@ use ringkeeper_engine::{
     },
 };
 
-use super::{BatchFacts, HeaderFacts, RecordFacts, SegmentFacts, ballot, file_name};
+use super::{BatchFacts, HeaderFacts, InstallFacts, RecordFacts, SegmentFacts, ballot, file_name};
 use crate::disk::names;
 
 /// Everything about one file.
@@ -95,11 +95,16 @@ fn record(seen: &Seen<'_>) -> RecordFacts {
             RecordKind::Seal => "seal",
             RecordKind::Pad => "pad",
             RecordKind::Snapshot => "snapshot",
+            RecordKind::Install => "install",
         },
         ballot: ballot(under),
         durable: durable.to_string(),
         commit: commit.0,
         batch: seen.batch.map(batch),
+        install: seen.install.map(|install| InstallFacts {
+            slot: install.base.slot.0,
+            last_slot: install.last.slot.0,
+        }),
     }
 }
 

@@ -96,6 +96,12 @@ impl Appender {
         self.push(AppendKind::Snapshot { base });
     }
 
+    /// Appends that the log goes on behind a snapshot that was received.
+    pub(super) fn install(&mut self, base: Base) {
+        self.push(AppendKind::Install { base });
+        self.last = base;
+    }
+
     fn push(&mut self, kind: AppendKind) {
         self.appended = self.appended.next();
         let append = Append { pos: self.appended, commit: Slot(0), kind };
@@ -181,5 +187,21 @@ pub(super) fn write_snapshot(
     for chunk in content.chunks(1 << 20) {
         writer.push(chunk).unwrap();
     }
-    writer.finish(SnapshotMeta { base, znode_count: 1, session_count: 2 }).unwrap();
+    writer.finish(meta(base)).unwrap();
+}
+
+fn meta(base: Base) -> SnapshotMeta {
+    SnapshotMeta { base, znode_count: 1, session_count: 2, ..SnapshotMeta::default() }
+}
+
+/// Writes a snapshot with such content that another replica sent.
+pub(super) fn write_received(
+    directory: &crate::disk::snapshot_writer::SnapshotDirectory,
+    base: Base,
+    content: &[u8],
+    config: &[u8],
+) {
+    let mut writer = directory.create(base).unwrap();
+    writer.push(content).unwrap();
+    writer.finish(SnapshotMeta { is_received: true, config: config.into(), ..meta(base) }).unwrap();
 }

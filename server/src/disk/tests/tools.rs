@@ -3,15 +3,22 @@
 use std::{fs, path::Path};
 
 use expect_test::expect;
-use ringkeeper_engine::ids::Slot;
+use ringkeeper_engine::{
+    consensus::config::{Config, Voter},
+    ids::{Incarnation, ReplicaId, Slot},
+    storage::Base,
+};
 use tempfile::TempDir;
 
-use super::harness::{Bytes, config, run_log, session, write_snapshot};
-use crate::disk::{
-    DiskConfig, names,
-    open::{OpenError, Opened, open},
-    repair::{RepairError, Repaired, repair},
-    survey::{Survey, SurveyError, survey},
+use super::harness::{Bytes, config, run_log, session, write_received, write_snapshot};
+use crate::{
+    disk::{
+        DiskConfig, names,
+        open::{OpenError, Opened, open},
+        repair::{RepairError, Repaired, repair},
+        survey::{Survey, SurveyError, survey},
+    },
+    inspect::Text,
 };
 
 fn look(config: &DiskConfig) -> Survey {
@@ -272,4 +279,88 @@ fn a_directory_of_something_else_is_not_touched() {
     let error = repair(directory.path(), directory.path(), Slot(1), true).unwrap_err();
     assert!(matches!(error, RepairError::Survey(SurveyError::NotOurs { .. })), "{error}");
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+/// Five batches, and a snapshot of slot 100 that another replica sent; if `is_installed`, five more
+/// batches behind it.
+fn directory_with_received(config: &DiskConfig, is_installed: bool) {
+    let Opened { lock, recovered, log, segments, snapshots, .. } = open::<Bytes>(config).unwrap();
+    let member = |id| Voter { id: ReplicaId(id), incarnation: Incarnation(id.into()) };
+    let mut cluster = Config::unformed();
+    (cluster.cluster, cluster.feature_level) = (0xab, 3);
+    let cluster = cluster.with_members(vec![member(1), member(2)], vec![member(3)]);
+    run_log(log, &recovered, async move |appender| {
+        appender.append_one_by_one(5, 10).await;
+        let base = Base { slot: Slot(100), hash: 7, ..appender.last };
+        write_received(&snapshots, base, b"received", &cluster.encode());
+        if is_installed {
+            appender.install(base);
+            appender.append_one_by_one(5, 10).await;
+        }
+    });
+    segments.stop();
+    drop(lock);
+}
+
+#[test]
+fn a_survey_shows_a_received_snapshot_and_its_configuration() {
+    let directory = TempDir::new().unwrap();
+    let config = config(directory.path());
+    directory_with_received(&config, true);
+    let survey = look(&config);
+    assert!(survey.is_whole && survey.remarks.is_empty());
+    let log = survey.log.as_ref().unwrap();
+    assert_eq!((log.from_slot, log.batch_count, log.last_slot), (100, 5, 105));
+    let text = Text(&survey).to_string();
+    let lines = text.lines().skip_while(|line| !line.contains("received from")).take(5);
+    expect![[r#"
+            received from another replica
+            cluster 000000000000000000000000000000ab, feature level 3
+              voter 1, incarnation 00000000000000000000000000000001
+              voter 2, incarnation 00000000000000000000000000000002
+              observer 3, incarnation 00000000000000000000000000000003
+    "#]]
+    .assert_eq(&lines.map(|line| format!("{line}\n")).collect::<String>());
+    let install = text.lines().find(|line| line.contains("install")).unwrap();
+    let install = install.split_once(": ").unwrap().1.split_once(';').unwrap().0;
+    expect![
+        "install under 1.1, behind the received snapshot of slot 100, where the log ends with 100"
+    ]
+    .assert_eq(install);
+    let json = serde_json::to_value(&survey).unwrap();
+    let trailer = &json["snapshots"][0]["trailer"];
+    assert_eq!(
+        (&trailer["is_received"], &trailer["config"]["feature_level"]),
+        (&true.into(), &3.into())
+    );
+    assert_eq!(trailer["config"]["voters"][1]["replica"], 2);
+    assert_eq!(trailer["config"]["observers"][0]["incarnation"], format!("{:032x}", 3));
+}
+
+#[test]
+fn tools_do_not_count_a_received_snapshot_that_the_log_was_not_told_of() {
+    let directory = TempDir::new().unwrap();
+    let config = config(directory.path());
+    directory_with_received(&config, false);
+    let survey = look(&config);
+    assert!(survey.is_whole);
+    assert_eq!(survey.log.unwrap().last_slot, 5);
+    let remark = "snapshot-0000000000000064 was received and is not in use yet: a start removes it";
+    assert_eq!(survey.remarks, [remark]);
+    let error = cut(&config, 3, false).unwrap_err();
+    assert!(matches!(error, RepairError::NothingWrong { last: 5 }), "{error}");
+    cut(&config, 3, true).unwrap();
+    assert!(!names::snapshot(&config.data_dir, Slot(100)).exists());
+    assert_eq!(start(&config).unwrap(), 2);
+}
+
+#[test]
+fn a_log_behind_a_received_snapshot_can_be_cut() {
+    let directory = TempDir::new().unwrap();
+    let config = config(directory.path());
+    directory_with_received(&config, true);
+    cut(&config, 103, true).unwrap();
+    assert_eq!(start(&config).unwrap(), 102);
+    cut(&config, 101, true).unwrap();
+    assert_eq!(start(&config).unwrap(), 100);
 }
