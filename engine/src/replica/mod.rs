@@ -13,6 +13,7 @@ mod output;
 mod queue;
 #[cfg(test)]
 mod tests;
+pub mod transfer;
 
 use alloc::{sync::Arc, vec::Vec};
 

@@ -2,6 +2,7 @@
 
 mod forwarding;
 mod random;
+mod transfer;
 
 use alloc::{format, string::String, sync::Arc, vec, vec::Vec};
 use core::fmt::Write as _;
