@@ -99,6 +99,12 @@ impl Forwards {
         self.life
     }
 
+    /// The newest epoch that is committed here, and who leads it, or led it.
+    #[must_use]
+    pub fn leader(&self) -> Option<(Epoch, ReplicaId)> {
+        self.leader
+    }
+
     /// Bytes of what is not committed. The driver takes no further commands while this is large.
     #[must_use]
     pub fn bytes(&self) -> usize {

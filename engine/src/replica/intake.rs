@@ -36,6 +36,12 @@ impl Intake {
         }
     }
 
+    /// The epoch that this replica leads.
+    #[must_use]
+    pub fn epoch(&self) -> Option<Epoch> {
+        self.epoch
+    }
+
     /// Takes the commands that are next of their submitter. Those that came before are dropped, and
     /// those behind a gap; they, and what finds no room, will be sent again. Returns the answer;
     /// none if this replica does not lead their epoch.

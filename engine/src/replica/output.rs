@@ -2,7 +2,13 @@
 
 use alloc::{sync::Arc, vec::Vec};
 
-use crate::{batch::Batch, consensus::read_index::ReadIndex, ids::SessionId, storage::Append};
+use super::message::{Chunk, PeerMessage, Pull};
+use crate::{
+    batch::{Base, Batch},
+    consensus::{Fetch, config::Voter, read_index::ReadIndex},
+    ids::{Epoch, SessionId},
+    storage::Append,
+};
 
 /// What the driver has to carry out, in any order and without waiting. It empties what it has
 /// carried out before the next step.
@@ -10,6 +16,23 @@ use crate::{batch::Batch, consensus::read_index::ReadIndex, ids::SessionId, stor
 pub struct Output {
     /// For the log, in order.
     pub appends: Vec<Append>,
+    /// For other replicas. May be lost, repeated and reordered.
+    pub messages: Vec<(Voter, PeerMessage)>,
+    /// Who lacks decided batches that are not in memory: the driver reads some of them from the log
+    /// and sends one `Message::Fetched`; or, if the first is gone, `Message::Offer` of its newest
+    /// snapshot.
+    pub fetches: Vec<Fetch>,
+    /// Who wants which chunk of a snapshot: the driver reads and sends it.
+    pub pulls: Vec<Pull>,
+    /// Chunks of another replica's snapshot, to be written to a file of their own, in order. Number
+    /// 0 begins a new file. When the last is written, checked and durable: `Input::received`.
+    pub chunks: Vec<Chunk>,
+    /// The snapshot up to here takes the place of State and log. The driver loads State from it
+    /// before it applies what is committed, and closes its clients' connections: what became of
+    /// their commands is not known.
+    pub installed: Option<Base>,
+    /// The epoch that this replica leads, if it does.
+    pub leading: Option<Epoch>,
     /// Decided batches, in slot order without a gap. They may be shown to anybody: what makes them
     /// final is durable.
     pub committed: Vec<Arc<Batch>>,

@@ -25,7 +25,7 @@ use ringkeeper_engine::{
     batch::{Batch, BatchKind, Commands},
     ids::{Instant, Life, LogPos, Owner, SessionId, Slot, Xid},
     limits::BATCH_BYTES_TARGET,
-    replica::{self, Input, Output, ReadId, Replica, ReplicaConfig, Voter},
+    replica::{self, Input, Output, ReadId, Replica, ReplicaConfig, Settings, Voter},
     state::command::{Command, Committed, Op, encode},
     storage::{AppendKind, recovery::Recovered},
 };
@@ -76,9 +76,7 @@ impl ReplicaSettings {
     pub(crate) fn standalone(config: &Config, own: Voter) -> Self {
         Self {
             replica: ReplicaConfig {
-                own,
-                life: draw_life(),
-                config: replica::Config::new(vec![own]),
+                consensus: Settings::new(own, draw_life(), replica::Config::new(vec![own])),
                 appends_in_flight_max: APPENDS_IN_FLIGHT_MAX,
                 tick_ms: u64::from(config.tick_time_ms),
             },
@@ -207,7 +205,9 @@ impl ReplicaCore {
     async fn wait(&self, inbox: &Receiver<ToReplica>) {
         poll_fn(|context| {
             self.news.signal.register(context.waker());
-            let has_own_work = !self.input.commands.is_empty() || self.report.is_some();
+            let has_commands =
+                !self.input.commands.is_empty() || !self.input.housekeeping.is_empty();
+            let has_own_work = has_commands || self.report.is_some();
             let has_messages = !self.is_behind() && inbox.poll_wait(context).is_ready();
             if self.news.signal.take() || has_own_work || has_messages {
                 Poll::Ready(())
@@ -230,6 +230,7 @@ impl ReplicaCore {
     fn take(&mut self, inbox: &Receiver<ToReplica>) {
         let now = self.clock.now();
         self.input.now = now;
+        self.input.random = now.0;
         self.input.wall = clock::wall();
         self.input.durable = self.news.durable.get();
         for event in self.news.log.take() {
@@ -325,7 +326,9 @@ impl ReplicaCore {
         for session in self.output.expired.drain(..) {
             encode(&close_command(session), &mut commands);
         }
-        self.submit(commands, self.clock.now());
+        let Some(epoch) = self.output.leading else { return };
+        self.arrivals.push_back((self.clock.now(), commands.ends.len()));
+        self.input.housekeeping.push((epoch, commands));
     }
 
     /// Has commands proposed in the next step.

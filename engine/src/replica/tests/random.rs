@@ -35,6 +35,7 @@ fn event() -> impl Strategy<Value = Event> {
 #[derive(Clone)]
 struct World {
     in_flight_max: usize,
+    life: u64,
     replica: Replica,
     input: Input,
     output: Output,
@@ -57,7 +58,8 @@ impl World {
         let recovered = Recovered::default();
         Self {
             in_flight_max,
-            replica: Replica::recover(config(in_flight_max), recovered, Instant(0)),
+            life: 1,
+            replica: Replica::recover(config(in_flight_max, 1), recovered, Instant(0)),
             input: Input::default(),
             output: Output::default(),
             disk: Vec::new(),
@@ -110,7 +112,9 @@ impl World {
         self.durable_count = (self.durable_count + survivors).min(self.disk.len());
         self.disk.truncate(self.durable_count);
         let recovered = recover(self.base, &self.disk);
-        self.replica = Replica::recover(config(self.in_flight_max), recovered, Instant(0));
+        self.life += 1;
+        let config = config(self.in_flight_max, self.life);
+        self.replica = Replica::recover(config, recovered, Instant(0));
         self.input = Input::default();
         self.output = Output::default();
         self.applied = self.base;
