@@ -22,7 +22,7 @@
 #ifndef CRASHES
 #define CRASHES 1
 #endif
-#define owner(b) (((b) - 1) % LEADERS)
+#define owner(b) (((b) + LEADERS - 1) % LEADERS)
 #define min(x, y) ((x) < (y) -> (x) : (y))
 #define max(x, y) ((x) < (y) -> (y) : (x))
 #define median(x, y, z) max(min(x, y), min(max(x, y), z))
@@ -67,6 +67,7 @@
 #define known_alike(i) matched[i]
 #define may_prepare(i) is_promise_durable(i)
 #define has_promised_fetched(i, b) (promised[i] >= b)
+#define remembered(i) disk_promised[i]
 
 /* And broken: `spin -DBROKEN_...`. */
 #ifdef BROKEN_LEADER_COUNTS_APPENDED /* R4 */
@@ -84,6 +85,10 @@
 #ifdef BROKEN_LOWER_BALLOT_ACCEPTED /* R1 */
 #undef may_accept
 #define may_accept(i, b) (promised[i] <= b || role[i] == FOLLOWER)
+#endif
+#ifdef BROKEN_PROMISE_FORGOTTEN /* R1, I3 */
+#undef remembered
+#define remembered(i) 0
 #endif
 #ifdef BROKEN_WHOLE_LOG_COUNTS /* R2: one accepted ballot for the whole log */
 #define WHOLE_LOG 1
@@ -159,25 +164,22 @@ hidden byte n, m; /* within a step */
 /* I1 and I2. What replica i takes for decided is what everybody takes for decided, and it is in
  * the log of every leader of a higher ballot, whether that leads already or only begins to. */
 inline check_decided(i) {
-  assert(commit[i] <= length(log[i]));
+  assert(commit[i] <= length(log[i])); /* I7: what is decided is in the log */
   n = min(commit[i], length(decided));
-  assert(prefix(log[i], n) == prefix(decided, n));
+  assert(prefix(log[i], n) == prefix(decided, n)); /* I1: agreement */
   do
   :: length(decided) < commit[i] ->
     decided = append(decided, at(log[i], length(decided) + 1));
     decided_under = append(decided_under, promised[i])
   :: else -> break
   od;
-  check_leaders()
-}
-
-inline check_leaders() {
   n = 1;
   do
   :: n <= BALLOTS ->
     m = 1;
     do
     :: led[n] != 0 && m <= length(decided) ->
+      /* I2: every later leader has it */
       assert(at(decided_under, m) >= n || at(led[n], m) == at(decided, m));
       m++
     :: else -> break
@@ -234,7 +236,7 @@ inline grant(i) {
 inline acknowledge(i) {
   m = owner(promised[i]);
   if
-  :: promised[i] > 0 && m != i && role[m] == LEADER && promised[m] == promised[i] &&
+  :: m != i && role[m] == LEADER && promised[m] == promised[i] &&
      is_promise_durable(i) && acknowledged(i) > accepted[3 * m + i] ->
     tell(i);
     accepted[3 * m + i] = acknowledged(i)
@@ -242,15 +244,16 @@ inline acknowledge(i) {
   fi
 }
 
-/* Puts a batch into its slot. What is known to be decided is never cut off. */
+/* Puts a batch into its slot; what was there and behind it is cut off. */
 inline store(i, slot, origin) {
-  assert(slot > commit[i]);
+  assert(slot > commit[i]); /* R2: never below the commit slot */
   log[i] = append(prefix(log[i], slot - 1), origin)
 }
 
 /* Claims a ballot that was not claimed yet, as far as anybody knows. */
 inline campaign(i, b) { d_step {
   owner(b) == i && promised[i] < b && !prepared[b] ->
+  printf("%d campaigns for ballot %d\n", i, b);
   promise(i, b);
   role[i] = CANDIDATE;
   matched[i] = 0;
@@ -263,8 +266,9 @@ inline campaign(i, b) { d_step {
 /* Takes Prepare. */
 inline take_prepare(i, b) { d_step {
   prepared[b] && owner(b) != i && promised[i] < b ->
+  printf("%d takes Prepare of ballot %d\n", i, b);
   promise(i, b);
-#ifdef BROKEN_PROMISE_NOT_DURABLE
+#if defined(BROKEN_PROMISE_NOT_DURABLE) || defined(BROKEN_PROMISE_NOT_DURABLE_TOLD)
   grant(i)
 #endif
 } }
@@ -272,13 +276,14 @@ inline take_prepare(i, b) { d_step {
 /* Begins to lead: own promise and that of j are a quorum. */
 inline lead(i, j) { d_step {
   role[i] == CANDIDATE && prepared[promised[i]] && (granted[i] & (1 << j)) ->
+  printf("%d leads ballot %d with the promise of %d\n", i, promised[i], j);
   if
   :: is_better(granted_log[3 * i + j], log[i]) ->
     log[i] = granted_log[3 * i + j]
   :: else
   fi;
   commit[i] = max(commit[i], granted_commit[3 * i + j]);
-  assert(led[promised[i]] == 0); /* I4 */
+  assert(led[promised[i]] == 0); /* I4: a ballot is led once */
   log[i] = append(log[i], promised[i]);
   step_down(i);
   role[i] = LEADER;
@@ -291,6 +296,7 @@ inline lead(i, j) { d_step {
 inline propose(i) { d_step {
   role[i] == LEADER &&
   !(length(log[i]) >= BATCHES && at(log[i], length(log[i]) - BATCHES + 1) == promised[i]) ->
+  printf("%d appends to slot %d\n", i, length(log[i]) + 1);
   log[i] = append(log[i], promised[i]);
   led[promised[i]] = log[i]
 } }
@@ -301,6 +307,7 @@ inline take_accept(i, b, previous) { d_step {
   previous < length(led[b]) && owner(b) != i && may_accept(i, b) &&
   previous <= length(log[i]) && is_previous(i, b, previous) &&
   (promised[i] < b || matched[i] <= previous || must_cut(i, previous + 1, b)) ->
+  printf("%d takes Accept of ballot %d for slot %d\n", i, b, previous + 1);
   if
   :: promised[i] < b -> promise(i, b)
   :: else
@@ -318,12 +325,13 @@ inline take_accept(i, b, previous) { d_step {
 } }
 
 /* Decides what a quorum has durably. */
+#define on_quorum(i) \
+  median(own_vote(i), accepted[3 * i + (i + 1) % 3], accepted[3 * i + (i + 2) % 3])
+
 inline decide(i) { d_step {
-  role[i] == LEADER &&
-  median(own_vote(i), accepted[3 * i + (i + 1) % 3], accepted[3 * i + (i + 2) % 3]) > commit[i] &&
-  is_decidable(i,
-    median(own_vote(i), accepted[3 * i + (i + 1) % 3], accepted[3 * i + (i + 2) % 3])) ->
-  commit[i] = median(own_vote(i), accepted[3 * i + (i + 1) % 3], accepted[3 * i + (i + 2) % 3]);
+  role[i] == LEADER && on_quorum(i) > commit[i] && is_decidable(i, on_quorum(i)) ->
+  commit[i] = on_quorum(i);
+  printf("%d decides up to slot %d\n", i, commit[i]);
   led_commit[promised[i]] = commit[i];
   check_decided(i)
 } }
@@ -332,19 +340,21 @@ inline decide(i) { d_step {
 inline take_commit(i) { d_step {
   role[i] == FOLLOWER && commit[i] < min(known_alike(i), led_commit[promised[i]]) ->
   commit[i] = min(known_alike(i), led_commit[promised[i]]);
+  printf("%d takes Commit up to slot %d\n", i, commit[i]);
   check_decided(i)
 } }
 
 /* Takes Fetched: the next decided batch, from anybody. More at once are as if one by one. */
 inline take_fetched(i) { d_step {
   commit[i] < length(decided) ->
+  printf("%d takes Fetched slot %d\n", i, commit[i] + 1);
   if
   :: has_promised_fetched(i, at(decided_under, commit[i] + 1)) -> skip
   :: else -> promise(i, at(decided_under, commit[i] + 1))
   fi;
   if
   :: at(log[i], commit[i] + 1) != at(decided, commit[i] + 1) ->
-    assert(role[i] != LEADER); /* I4 */
+    assert(role[i] != LEADER); /* I4: a leader's log only grows */
     store(i, commit[i] + 1, at(decided, commit[i] + 1))
   :: else
   fi;
@@ -364,21 +374,25 @@ inline flush(i) { d_step {
   if
   :: disk_promised[i] != promised[i] ->
     disk_promised[i] = promised[i];
+    printf("disk %d has promise %d\n", i, promised[i]);
     if
     :: role[i] == CANDIDATE -> tell(i); prepared[promised[i]] = true
     :: else -> grant(i)
     fi
-  :: else -> disk_log[i] = prefix(log[i], min(durable(i) + 1, length(log[i])))
+  :: else ->
+    disk_log[i] = prefix(log[i], min(durable(i) + 1, length(log[i])));
+    printf("disk %d has slot %d\n", i, length(disk_log[i]))
   fi;
   acknowledge(i)
 } }
 
-/* Loses everything but its disk. I3: nothing that was promised to others is gone. */
+/* Loses everything but its disk. The commit slot is not on it. */
 inline crash(i) { d_step {
   crashes < CRASHES ->
   crashes++;
-  assert(disk_promised[i] >= told[i]);
-  promised[i] = disk_promised[i];
+  printf("%d crashes\n", i);
+  assert(disk_promised[i] >= told[i]); /* I3: what was promised to others stays */
+  promised[i] = remembered(i);
   log[i] = disk_log[i];
   commit[i] = 0;
   matched[i] = 0;
@@ -388,23 +402,42 @@ inline crash(i) { d_step {
 #define of_ballot(b) \
   :: campaign(_pid, b) \
   :: take_prepare(_pid, b) \
-  :: take_accept(_pid, b, 0) \
-  :: take_accept(_pid, b, 1) \
-  :: take_accept(_pid, b, 2) \
-  :: take_accept(_pid, b, 3) \
-  :: take_accept(_pid, b, 4) \
-  :: take_accept(_pid, b, 5)
+  :: take_accept(_pid, b, 0)
 
 active [3] proctype replica() {
 end:
   do
   of_ballot(1)
   of_ballot(2)
+  :: take_accept(_pid, 2, 1)
 #if BALLOTS > 2
   of_ballot(3)
+  :: take_accept(_pid, 3, 1)
+  :: take_accept(_pid, 3, 2)
 #endif
 #if BALLOTS > 3
   of_ballot(4)
+  :: take_accept(_pid, 4, 1)
+  :: take_accept(_pid, 4, 2)
+  :: take_accept(_pid, 4, 3)
+#endif
+#if BATCHES > 1
+  :: take_accept(_pid, 1, 1)
+  :: take_accept(_pid, 2, 2)
+  :: take_accept(_pid, 2, 3)
+#endif
+#if BATCHES > 1 && BALLOTS > 2
+  :: take_accept(_pid, 3, 3)
+  :: take_accept(_pid, 3, 4)
+  :: take_accept(_pid, 3, 5)
+#endif
+#if BATCHES > 2
+  :: take_accept(_pid, 1, 2)
+  :: take_accept(_pid, 2, 4)
+  :: take_accept(_pid, 2, 5)
+#endif
+#if BALLOTS * BATCHES > 6
+#error "more slots need more lines here and in length and common"
 #endif
   :: lead(_pid, (_pid + 1) % 3)
   :: lead(_pid, (_pid + 2) % 3)
