@@ -66,7 +66,7 @@
 #define must_cut(i, slot, b) (at(log[i], slot) != at(led[b], slot))
 #define known_alike(i) matched[i]
 #define may_prepare(i) is_promise_durable(i)
-#define has_promised_fetched(i, b) (promised[i] >= b)
+#define fetched_ballot(slot) at(decided_under, slot)
 #define remembered(i) disk_promised[i]
 
 /* And broken: `spin -DBROKEN_...`. */
@@ -124,8 +124,12 @@
 #define known_alike(i) length(log[i])
 #endif
 #ifdef BROKEN_FETCH_WITHOUT_PROMISE /* R6 */
-#undef has_promised_fetched
-#define has_promised_fetched(i, b) true
+#undef fetched_ballot
+#define fetched_ballot(slot) 0
+#endif
+#ifdef BROKEN_FETCH_PROMISES_ORIGIN /* R6: that of the batch, not that of the sender */
+#undef fetched_ballot
+#define fetched_ballot(slot) at(decided, slot)
 #endif
 
 #define FOLLOWER 0
@@ -349,8 +353,8 @@ inline take_fetched(i) { d_step {
   commit[i] < length(decided) ->
   printf("%d takes Fetched slot %d\n", i, commit[i] + 1);
   if
-  :: has_promised_fetched(i, at(decided_under, commit[i] + 1)) -> skip
-  :: else -> promise(i, at(decided_under, commit[i] + 1))
+  :: promised[i] < fetched_ballot(commit[i] + 1) -> promise(i, fetched_ballot(commit[i] + 1))
+  :: else
   fi;
   if
   :: at(log[i], commit[i] + 1) != at(decided, commit[i] + 1) ->
