@@ -72,7 +72,8 @@ pub(super) enum Mutant {
     /// A follower decides by counting what others have stored, whatever ballot the batch is of
     /// (R11).
     OthersEarlierBallot,
-    /// A leader answers with its own commit slot although followers decide for themselves (R9, R11).
+    /// A leader answers with its own commit slot although followers decide for themselves (R9,
+    /// R11).
     ReadBehindOthers,
     /// The answer to a question of an earlier life is taken for one to this life's (R9).
     ReadOfEarlierLife,

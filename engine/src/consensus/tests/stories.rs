@@ -8,8 +8,8 @@
 //!   `repeat 1>2 Promise` (delivers and keeps), `drop` (everything under way),
 //! - `run 500 1-2 2-3`: so many milliseconds pass, with only these links; `close 2 1`: 2 sees its
 //!   link to 1 closed,
-//! - `snapshot 1`, `install 1` (what was offered), `voters 1 2 3` (asks leader 1 for a configuration
-//!   with the voters 2 and 3), `hand-over 1`,
+//! - `snapshot 1`, `install 1` (what was offered), `voters 1 2 3` (leader 1 proposes that 2 and 3
+//!   be the voters), `hand-over 1`,
 //! - `elect 1 2 3`: 1 campaigns and hears 2 and 3; `settle 1 2 3`: they talk until all is said.
 
 use alloc::{format, string::String, vec::Vec};
