@@ -314,13 +314,13 @@ fn a_survey_shows_a_received_snapshot_and_its_configuration() {
     let text = Text(&survey).to_string();
     let lines = text.lines().skip_while(|line| !line.contains("received from")).take(5);
     expect![[r#"
-            received from another replica
-            cluster 000000000000000000000000000000ab, feature level 3
-              voter 1, incarnation 00000000000000000000000000000001
-              voter 2, incarnation 00000000000000000000000000000002
-              observer 3, incarnation 00000000000000000000000000000003
+        received from another replica
+        cluster 000000000000000000000000000000ab, feature level 3
+        voter 1, incarnation 00000000000000000000000000000001
+        voter 2, incarnation 00000000000000000000000000000002
+        observer 3, incarnation 00000000000000000000000000000003
     "#]]
-    .assert_eq(&lines.map(|line| format!("{line}\n")).collect::<String>());
+    .assert_eq(&lines.map(|line| format!("{}\n", line.trim_start())).collect::<String>());
     let install = text.lines().find(|line| line.contains("install")).unwrap();
     let install = install.split_once(": ").unwrap().1.split_once(';').unwrap().0;
     expect![
