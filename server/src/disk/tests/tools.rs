@@ -362,5 +362,7 @@ fn a_log_behind_a_received_snapshot_can_be_cut() {
     cut(&config, 103, true).unwrap();
     assert_eq!(start(&config).unwrap(), 102);
     cut(&config, 101, true).unwrap();
+    let segments = names::segments(&config.log_dir).unwrap();
+    assert!(!segments.is_empty(), "the log up to there is kept");
     assert_eq!(start(&config).unwrap(), 100);
 }
