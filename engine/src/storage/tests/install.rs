@@ -11,7 +11,7 @@ use crate::{
     batch::BatchHeader,
     ids::{LogPos, Slot},
     storage::{
-        Base,
+        AppendKind, Base,
         block::BLOCK_BYTES,
         recovery::{DamageKind, Recovery},
     },
@@ -159,7 +159,7 @@ impl Replica {
         let newest = self.snapshots.last().map_or(Slot(0), |snapshot| snapshot.base.slot);
         if newest < base.slot {
             self.snapshots.push(SnapshotFile { base, is_received: false, is_rotten: false });
-            let kind = crate::storage::AppendKind::Snapshot { base };
+            let kind = AppendKind::Snapshot { base };
             self.log.push(kind);
         }
     }
@@ -210,7 +210,12 @@ impl Replica {
         let recovered = &outcome.recovered;
         assert_eq!(recovered.batches, expected.behind(recovered.base), "from {:?}", recovered.base);
         assert_eq!((recovered.last(), recovered.promised), (expected.last, expected.promised));
-        assert!(recovered.commit_hint <= self.commit);
+        let installed = self.log.history[..count].iter().filter_map(|append| match append.kind {
+            AppendKind::Install { base } => Some(base.slot),
+            _ => None,
+        });
+        let known = installed.max().unwrap_or(Slot(0));
+        assert!((known..=self.commit).contains(&recovered.commit_hint));
         let loaded = recovered.base.slot;
         assert!(expected.begun_anew.slot <= loaded);
         // What was not told to the log is removed, or could be used all the same.
@@ -269,14 +274,11 @@ impl Replica {
         self.trimmed = durable;
         for append in news {
             match append.kind {
-                crate::storage::AppendKind::Install { base }
-                    if self.log.end.begun_anew() == Some(base) =>
-                {
+                AppendKind::Install { base } if self.log.end.begun_anew() == Some(base) => {
                     self.snapshots.retain(|snapshot| base.slot <= snapshot.base.slot);
                     self.trim_to(base.slot);
                 }
-                crate::storage::AppendKind::Snapshot { base }
-                | crate::storage::AppendKind::Install { base } => {
+                AppendKind::Snapshot { base } | AppendKind::Install { base } => {
                     let up_to: Vec<_> =
                         self.snapshots.iter().filter(|s| s.base.slot <= base.slot).collect();
                     if let [.., older, _] = up_to[..] {
