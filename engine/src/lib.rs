@@ -19,6 +19,7 @@ pub mod batch;
 pub mod consensus;
 pub mod ids;
 pub mod limits;
+mod mutant;
 pub mod protocol;
 pub mod replica;
 pub mod session_order;

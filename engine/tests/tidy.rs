@@ -13,6 +13,7 @@ use std::{
 /// others meet in: payloads that all States share, and what consensus and storage see of commands.
 const MODULE_USES: &[(&str, &[&str])] = &[
     ("limits", &[]),
+    ("mutant", &[]),
     ("ids", &[]),
     ("shared_bytes", &[]),
     ("batch", &["ids"]),
@@ -20,9 +21,9 @@ const MODULE_USES: &[(&str, &[&str])] = &[
     ("state", &["protocol", "ids", "limits", "shared_bytes", "batch"]),
     ("watch", &["state", "protocol", "ids", "shared_bytes"]),
     ("session_order", &["ids"]),
-    ("storage", &["ids", "limits", "batch"]),
-    ("consensus", &["ids", "limits", "batch"]),
-    ("replica", &["consensus", "storage", "ids", "limits", "batch"]),
+    ("storage", &["ids", "limits", "batch", "mutant"]),
+    ("consensus", &["ids", "limits", "batch", "mutant"]),
+    ("replica", &["consensus", "storage", "ids", "limits", "batch", "mutant"]),
 ];
 
 /// Folders of the server that do not know each other, nor the cores that put them together.

@@ -10,12 +10,12 @@ use super::{
     leader::Leader,
     log::Log,
     message::{LogEnd, Message},
-    mutant::{Mutant, is_broken},
     quorum::is_quorum,
 };
 use crate::{
     batch::Batch,
     ids::{Ballot, Instant, Slot, WallTime},
+    mutant::{Mutant, is_broken},
 };
 
 /// A replica that asks whether it would be promised a ballot (pre-vote: a replica that comes back

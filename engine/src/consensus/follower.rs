@@ -7,13 +7,13 @@ use super::{
     Append, Consensus, Fetch, Ready, Record, Role,
     config::{Config, Voter},
     message::{LogEnd, Message, Offer},
-    mutant::{Mutant, is_broken},
     quorum::quorum_slot,
     read_index::{ReadId, ReadIndex},
 };
 use crate::{
     batch::Batch,
     ids::{Ballot, Instant, Life, Slot},
+    mutant::{Mutant, is_broken},
 };
 
 /// A replica that neither leads nor tries to. The ballot that it follows is the one that it has
@@ -301,7 +301,10 @@ impl Consensus {
             self.send_promise(to, end, commit, ready);
             return;
         }
-        let Some(leader) = follower.leader else { return };
+        let Some(leader) = follower.leader else {
+            self.ask_read_as_learner(ready);
+            return;
+        };
         if let Some(stored) = stored
             && (follower.told < stored || follower.owed == Owed::Accepted)
         {

@@ -7,12 +7,14 @@ use super::{
     config::{Config, Voter},
     log::Log,
     message::{LogEnd, Message},
-    mutant::{Mutant, is_broken},
     peer::Peer,
     quorum::{is_quorum, quorum_slot},
     read_index::{Question, ReadId, ReadIndex},
 };
-use crate::ids::{Ballot, Instant, Life, Slot};
+use crate::{
+    ids::{Ballot, Instant, Life, Slot},
+    mutant::{Mutant, is_broken},
+};
 
 /// So many heartbeats in a row a leader's own disk may be behind what the others have decided,
 /// before it hands over to one with a faster disk.

@@ -8,12 +8,12 @@ use super::{
     Append, Consensus, Ready, Record, Role,
     config::{Config, Voter},
     message::Message,
-    mutant::{Mutant, is_broken},
     peer::Peer,
 };
 use crate::{
     batch::{self, Base, Batch, BatchHeader, BatchKind},
     ids::{Ballot, Epoch, Incarnation, Instant, ReplicaId, Slot, WallTime},
+    mutant::{Mutant, is_broken},
 };
 
 /// After so many of the longest election timeouts without a word, a learner is forgotten.
@@ -100,6 +100,7 @@ impl Consensus {
         if now < self.source.next_ask {
             return;
         }
+        self.reads.tell_again();
         self.source.next_ask = now.plus_millis(self.settings.timing.heartbeat_ms);
         let first = self.log.commit().next();
         let known = self.known_replicas();
@@ -117,6 +118,19 @@ impl Consensus {
         let leader = self.log.end().origin.replica;
         if let Some(leader) = known.iter().find(|peer| peer.id == leader) {
             ready.send(*leader, Message::Newcomer { commit: self.log.commit() });
+        }
+    }
+
+    /// Who has no vote hears no leader; it asks whoever leads the newest epoch in its log (R9).
+    pub(super) fn ask_read_as_learner(&mut self, ready: &mut Ready) {
+        if self.has_vote() {
+            return;
+        }
+        let leader = self.log.last_config().voter(self.log.end().origin.replica);
+        if let Some(leader) = leader.filter(|leader| leader.id != self.settings.own.id)
+            && let Some(id) = self.reads.tell_once(self.log.end().origin)
+        {
+            ready.send(leader, Message::AskRead { life: self.settings.life, id });
         }
     }
 

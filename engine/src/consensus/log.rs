@@ -4,16 +4,11 @@
 
 use alloc::{sync::Arc, vec::Vec};
 
-use super::{
-    Bounds,
-    config::Config,
-    message::LogEnd,
-    mutant::{Mutant, is_broken},
-    window::Window,
-};
+use super::{Bounds, config::Config, message::LogEnd, window::Window};
 use crate::{
     batch::{Base, Batch, BatchKind},
     ids::{Epoch, LogPos, Slot, Zxid},
+    mutant::{Mutant, is_broken},
 };
 
 /// The log.

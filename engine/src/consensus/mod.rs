@@ -14,7 +14,7 @@
 //! `propose`, and `send` at the end.
 //!
 //! Reading order: [`config`], [`quorum`], [`message`], `window`, `log`, `candidate`, `follower`,
-//! `leader`, `peer`, [`read_index`], `learner`, `timer`. `mutant` is for tests alone.
+//! `leader`, `peer`, [`read_index`], `learner`, `timer`.
 #![deny(clippy::wildcard_enum_match_arm)]
 
 mod ballot;
@@ -25,7 +25,6 @@ mod leader;
 mod learner;
 mod log;
 pub mod message;
-mod mutant;
 mod peer;
 pub mod quorum;
 pub mod read_index;
@@ -46,7 +45,6 @@ use self::{
     learner::{Learner, Newcomer, Source},
     log::Log,
     message::{Message, Offer},
-    mutant::{Mutant, is_broken},
     read_index::{ReadId, ReadIndex, ReadQueue},
     timer::Timer,
 };
@@ -57,6 +55,7 @@ use crate::{
         BATCH_BYTES_MAX, BATCH_BYTES_TARGET, KEPT_BYTES_MAX, KEPT_SLOTS_MAX, WINDOW_BYTES_MAX,
         WINDOW_SLOTS_MAX,
     },
+    mutant::{Mutant, is_broken},
 };
 
 /// From this counter on, the next batch starts a new epoch. Every command takes at least one byte

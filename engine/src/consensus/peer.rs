@@ -2,17 +2,11 @@
 
 use alloc::{sync::Arc, vec::Vec};
 
-use super::{
-    Bounds, Ready,
-    config::Voter,
-    leader::previous,
-    log::Log,
-    message::Message,
-    mutant::{Mutant, is_broken},
-};
+use super::{Bounds, Ready, config::Voter, leader::previous, log::Log, message::Message};
 use crate::{
     batch::Batch,
     ids::{Ballot, Instant, Slot},
+    mutant::{Mutant, is_broken},
 };
 
 /// How a voter gets the log.

@@ -3,11 +3,11 @@
 //!
 //! Clock and chance come in as arguments.
 
-use super::{
-    Consensus, Ready, Role,
+use super::{Consensus, Ready, Role};
+use crate::{
+    ids::{Instant, ReplicaId, WallTime},
     mutant::{Mutant, is_broken},
 };
-use crate::ids::{Instant, ReplicaId, WallTime};
 
 /// The spans of time of elections, in milliseconds (R8).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

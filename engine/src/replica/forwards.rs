@@ -12,6 +12,7 @@ use crate::{
     batch::{Base, Batch, BatchKind, CommandEnd, Commands, decode_runs},
     ids::{Epoch, Instant, Life, ReplicaId, Slot},
     limits::FORWARDED_BYTES_MAX,
+    mutant::{Mutant, is_broken},
 };
 
 /// Submitted commands for the leader of an epoch, in messages that are numbered from 1 within the
@@ -201,6 +202,10 @@ impl Forwards {
             let rest = behind(front, self.committed_count);
             self.bytes -= front.bytes.len() - rest.bytes.len();
             *front = Arc::new(rest);
+        }
+        if is_broken(Mutant::ForwardsDropped) {
+            self.pending.clear();
+            self.bytes = 0;
         }
         self.leader = Some((epoch, leader));
         self.committed_count = 0;

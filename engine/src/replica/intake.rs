@@ -14,6 +14,7 @@ use crate::{
     consensus::Proposal,
     ids::{Epoch, Life},
     limits::INTAKE_BYTES_MAX,
+    mutant::{Mutant, is_broken},
 };
 
 /// The leader's side of forwarding.
@@ -31,7 +32,10 @@ impl Intake {
     /// first batch of another epoch is proposed, and when leadership is lost: whatever waits then
     /// is forgotten here.
     pub fn lead(&mut self, epoch: Option<Epoch>) {
-        if self.epoch != epoch {
+        if is_broken(Mutant::IntakeKept) && self.epoch != epoch {
+            self.epoch = epoch;
+            self.next.clear();
+        } else if self.epoch != epoch {
             *self = Self { epoch, ..Self::default() };
         }
     }
@@ -47,13 +51,18 @@ impl Intake {
     /// none if this replica does not lead their epoch.
     pub fn take(&mut self, forward: Forward) -> Option<Forwarded> {
         let Forward { epoch, life, first, commands } = forward;
-        if self.epoch != Some(epoch) {
+        if self.epoch.is_none()
+            || self.epoch != Some(epoch) && !is_broken(Mutant::ForwardsOfAnyEpoch)
+        {
             return None;
         }
         let next = self.next.entry(life).or_insert(1);
         for (number, commands) in (first..).zip(commands) {
-            if number == *next && self.queue.bytes() < INTAKE_BYTES_MAX {
-                *next += 1;
+            let is_next = number == *next
+                || number < *next && is_broken(Mutant::ForwardsRepeated)
+                || *next < number && is_broken(Mutant::ForwardsWithGap);
+            if is_next && self.queue.bytes() < INTAKE_BYTES_MAX {
+                *next = number + 1;
                 self.queue.push(life, commands);
             }
         }
@@ -63,7 +72,8 @@ impl Intake {
     /// Takes commands that nobody submits: what the leader of `epoch` has found to do. Dropped if
     /// that is not this replica any more.
     pub fn take_housekeeping(&mut self, epoch: Epoch, commands: Commands) {
-        if self.epoch == Some(epoch) {
+        if self.epoch == Some(epoch) || self.epoch.is_some() && is_broken(Mutant::HousekeepingLate)
+        {
             self.queue.push(Life(0), Arc::new(commands));
         }
     }

@@ -38,6 +38,7 @@ use crate::{
     consensus::{Consensus, Ready, Record, Remembered},
     ids::{Ballot, Instant, Life, LogPos, ReplicaId, SessionId, Slot, WallTime},
     limits::BATCH_BYTES_TARGET,
+    mutant::{Mutant, is_broken},
     storage::{Append, AppendKind, recovery::Recovered},
 };
 
@@ -207,6 +208,7 @@ impl Replica {
         if let Some(leader) = leader
             && leader.id != self.own.id
             && !input.touched.is_empty()
+            && !is_broken(Mutant::TouchesUntold)
         {
             let sessions = input.touched.iter().map(|(session, _)| *session).collect();
             output.messages.push((leader, PeerMessage::Touched { sessions }));
@@ -256,7 +258,9 @@ impl Replica {
     /// What is decided is no longer on its way.
     fn take_committed(&mut self, random: u64, ready: &Ready) {
         if let Some(base) = ready.installed {
-            self.forwards.clear(Life(random.max(1)), &base);
+            let life = Life(random.max(1));
+            let life = if is_broken(Mutant::LifeKept) { self.forwards.life() } else { life };
+            self.forwards.clear(life, &base);
         }
         ready.committed.iter().for_each(|batch| self.forwards.committed(batch));
         self.transfer.drop_behind(self.consensus.commit_slot());

@@ -25,6 +25,7 @@ use crate::{
     batch::{BATCH_HEADER_BYTES, Batch, BatchHeader},
     ids::{Ballot, LogPos, Slot},
     limits::BATCH_BYTES_MAX,
+    mutant::{Mutant, is_broken},
 };
 
 pub use super::chain::ChainError;
@@ -550,7 +551,10 @@ impl Recovery {
             return self.missing_segment().map_or(Ok(EndKind::Clean), Err);
         };
         let damage = |kind| Err(self.damage(stop.at, kind));
-        if stop.at < self.durable {
+        if is_broken(Mutant::DamageIsEnd) {
+            return Ok(EndKind::Torn);
+        }
+        if stop.at < self.durable && !is_broken(Mutant::WitnessIgnored) {
             // The log goes well up to the end of a segment whose successor is gone.
             if stop.flaw == Flaw::Old
                 && let Some(missing) = self.missing_segment()

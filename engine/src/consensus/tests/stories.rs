@@ -18,11 +18,9 @@ use expect_test::{Expect, expect};
 
 use super::world::{Plan, World};
 use crate::{
-    consensus::{
-        message::Message,
-        mutant::{Mutant, set_broken},
-    },
+    consensus::message::Message,
     ids::{ReplicaId, WallTime},
+    mutant::{Mutant, set_broken},
 };
 
 impl From<u16> for Plan {

@@ -3,7 +3,7 @@
 
 /// A rule that is broken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Mutant {
+pub(crate) enum Mutant {
     /// A batch counts as stored when it is handed to the disk (R4, I6).
     StoredAtAppend,
     /// The leader's own batches count when they are appended (R4).
@@ -72,6 +72,26 @@ pub(super) enum Mutant {
     /// A follower decides by counting what others have stored, whatever ballot the batch is of
     /// (R11).
     OthersEarlierBallot,
+    /// What was not committed in an epoch is not submitted again in the next.
+    ForwardsDropped,
+    /// A leader takes repeated commands again.
+    ForwardsRepeated,
+    /// A leader takes commands behind a gap.
+    ForwardsWithGap,
+    /// A leader takes commands that were submitted to the leader of another epoch.
+    ForwardsOfAnyEpoch,
+    /// What waits for a batch stays when another epoch begins, although it is submitted again.
+    IntakeKept,
+    /// A replica that took a snapshot goes on in the same life.
+    LifeKept,
+    /// What a leader has found to do is proposed whatever it leads by then.
+    HousekeepingLate,
+    /// The leader is not told whom a follower's clients keep alive.
+    TouchesUntold,
+    /// Recovery takes any end of the log for the end of a write that was cut short.
+    DamageIsEnd,
+    /// Recovery does not look for witnesses behind the first record that is not valid.
+    WitnessIgnored,
     /// A leader answers with its own commit slot although followers decide for themselves (R9,
     /// R11).
     ReadBehindOthers,
@@ -81,8 +101,8 @@ pub(super) enum Mutant {
 
 #[cfg(test)]
 impl Mutant {
-    /// All of them.
-    pub(super) const ALL: [Self; 35] = [
+    /// What consensus decides by.
+    pub(crate) const OF_CONSENSUS: [Self; 35] = [
         Self::StoredAtAppend,
         Self::LeaderCountsAppended,
         Self::PromiseNotDurable,
@@ -119,10 +139,25 @@ impl Mutant {
         Self::ReadBehindOthers,
         Self::ReadOfEarlierLife,
     ];
+
+    /// What forwarding, the sessions' timers and storage decide by: the simulator looks for these.
+    #[cfg(feature = "sim")]
+    pub(crate) const OF_REPLICA: [Self; 10] = [
+        Self::ForwardsDropped,
+        Self::ForwardsRepeated,
+        Self::ForwardsWithGap,
+        Self::ForwardsOfAnyEpoch,
+        Self::IntakeKept,
+        Self::LifeKept,
+        Self::HousekeepingLate,
+        Self::TouchesUntold,
+        Self::DamageIsEnd,
+        Self::WitnessIgnored,
+    ];
 }
 
 #[cfg(not(test))]
-pub(super) const fn is_broken(_mutant: Mutant) -> bool {
+pub(crate) const fn is_broken(_mutant: Mutant) -> bool {
     false
 }
 
@@ -132,13 +167,13 @@ std::thread_local! {
 }
 
 #[cfg(test)]
-pub(super) fn is_broken(mutant: Mutant) -> bool {
+pub(crate) fn is_broken(mutant: Mutant) -> bool {
     BROKEN.get() == Some(mutant)
 }
 
 /// Breaks a rule on this thread, or none. What then panics is what was sought, and says nothing.
 #[cfg(test)]
-pub(super) fn set_broken(mutant: Option<Mutant>) {
+pub(crate) fn set_broken(mutant: Option<Mutant>) {
     static QUIET: std::sync::Once = std::sync::Once::new();
     QUIET.call_once(|| {
         let usual = std::panic::take_hook();
