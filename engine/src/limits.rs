@@ -33,6 +33,9 @@ pub const FORWARDED_BYTES_MAX: usize = 4 << 20;
 /// again.
 pub const INTAKE_BYTES_MAX: usize = 64 << 20;
 
+/// Most bytes of what one replica says to another at a time: the tail of a promise is the longest.
+pub const PEER_FRAME_BYTES_MAX: usize = 256 << 20;
+
 /// Unit of direct I/O and of log blocks, whatever the device reports.
 pub const SECTOR_BYTES: usize = 4096;
 
@@ -48,6 +51,7 @@ pub const STAT_BYTES: usize = 68;
 const _: () = {
     assert!(COMMAND_BYTES_MAX >= FRAME_BYTES_MAX_DEFAULT, "a default frame fits in a command");
     assert!(WINDOW_BYTES_MAX >= BATCH_BYTES_MAX, "one batch always fits in the window");
+    assert!(PEER_FRAME_BYTES_MAX > WINDOW_BYTES_MAX + KEPT_BYTES_MAX + 2 * BATCH_BYTES_MAX);
     assert!(SEGMENT_BYTES_DEFAULT.is_multiple_of(SECTOR_BYTES as u64));
     assert!(SEGMENT_BYTES_DEFAULT > BATCH_BYTES_MAX as u64 + (1 << 20), "one record always fits");
 };

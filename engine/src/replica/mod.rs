@@ -6,6 +6,7 @@
 //!
 //! Reading order: [`message`], [`forwards`], [`intake`], [`transfer`], [`expiry`].
 
+pub mod codec;
 pub mod expiry;
 pub mod forwards;
 mod input;

@@ -1,5 +1,6 @@
 //! Stories of a replica that is its own quorum.
 
+mod codec;
 mod forwarding;
 mod random;
 mod transfer;
