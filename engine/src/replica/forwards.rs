@@ -112,11 +112,18 @@ impl Forwards {
         self.bytes
     }
 
-    /// Adds commands at the end.
+    /// Adds commands at the end. More than may be on their way at a time become several messages.
     pub fn submit(&mut self, commands: Commands) {
-        if !commands.is_empty() {
-            self.bytes += commands.bytes.len();
-            self.pending.push_back(Arc::new(commands));
+        let mut rest = commands;
+        let end_max = u32::try_from(FORWARDED_BYTES_MAX).expect("4 MiB");
+        while !rest.is_empty() {
+            let count = rest.ends.partition_point(|command| command.end <= end_max).max(1);
+            let tail = behind(&rest, count);
+            rest.ends.truncate(count);
+            rest.bytes.truncate(rest.bytes.len() - tail.bytes.len());
+            self.bytes += rest.bytes.len();
+            self.pending.push_back(Arc::new(rest));
+            rest = tail;
         }
     }
 

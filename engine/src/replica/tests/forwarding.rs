@@ -416,6 +416,23 @@ fn no_more_is_under_way_than_may_be() {
 }
 
 #[test]
+fn commands_that_are_too_many_for_a_message_become_several() {
+    let mut forwards = submitter();
+    let third = "x".repeat(FORWARDED_BYTES_MAX / 3);
+    let huge = "y".repeat(FORWARDED_BYTES_MAX + 1);
+    let words = [&third, "~a", &third, &third, &huge, "b"];
+    forwards.submit(fixed(&words));
+    let mut messages = Vec::new();
+    for next in 2.. {
+        let Some((_, forward)) = forwards.to_send(Instant(0)) else { break };
+        messages.extend(forward.commands);
+        forwards.acknowledged(answer(next), Instant(0));
+    }
+    let expected = [&words[..3], &words[3..4], &words[4..5], &words[5..]];
+    assert_eq!(messages, expected.map(|words| Arc::new(fixed(words))));
+}
+
+#[test]
 fn a_new_leader_gets_what_is_not_committed_from_number_1() {
     let mut forwards = submitter();
     forwards.submit(fixed(&["a", "b"]));
