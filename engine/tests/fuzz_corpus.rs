@@ -43,6 +43,11 @@ fn snapshot() {
 }
 
 #[test]
+fn peer() {
+    run_all("peer", peer::run);
+}
+
+#[test]
 fn recovery() {
     run_all("recovery", recovery::run);
 }

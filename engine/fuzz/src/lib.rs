@@ -3,6 +3,7 @@
 
 pub mod commands;
 pub mod connect;
+pub mod peer;
 pub mod recovery;
 pub mod requests;
 pub mod snapshot;
