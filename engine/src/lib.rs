@@ -12,7 +12,7 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, feature = "sim"))]
 extern crate std;
 
 pub mod batch;
@@ -24,6 +24,8 @@ pub mod protocol;
 pub mod replica;
 pub mod session_order;
 pub mod shared_bytes;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod state;
 pub mod storage;
 pub mod watch;

@@ -24,6 +24,24 @@ const MODULE_USES: &[(&str, &[&str])] = &[
     ("storage", &["ids", "limits", "batch", "mutant"]),
     ("consensus", &["ids", "limits", "batch", "mutant"]),
     ("replica", &["consensus", "storage", "ids", "limits", "batch", "mutant"]),
+    // The simulator drives everything, as the server does.
+    (
+        "sim",
+        &[
+            "batch",
+            "consensus",
+            "ids",
+            "limits",
+            "mutant",
+            "protocol",
+            "replica",
+            "session_order",
+            "shared_bytes",
+            "state",
+            "storage",
+            "watch",
+        ],
+    ),
 ];
 
 /// Folders of the server that do not know each other, nor the cores that put them together.
