@@ -332,7 +332,7 @@ impl Disk {
             file.cut_power(kept, self.settings.atomic_bytes, &mut self.chance, &mut self.counts);
         }
         let changes = core::mem::take(&mut self.name_changes);
-        let count = self.chance.index(changes.len() + 1);
+        let count = self.chance.below(changes.len() + 1);
         for change in changes.into_iter().take(count) {
             apply(&mut self.durable_names, change);
         }
@@ -345,7 +345,7 @@ impl Disk {
         let id = self.names[name];
         let start = offset / SECTOR_BYTES * SECTOR_BYTES;
         let is_bit = self.chance.one_in(2);
-        let (byte, bit) = (self.chance.index(SECTOR_BYTES), self.chance.below(8));
+        let (byte, bit) = (self.chance.below(SECTOR_BYTES), self.chance.up_to(8));
         let garbage: Vec<u64> = (0..SECTOR_BYTES / 8).map(|_| self.chance.draw()).collect();
         let file = self.file_mut(id);
         for image in [&mut file.live, &mut file.durable] {
@@ -394,7 +394,7 @@ impl Disk {
                 if self.misdirects_next && 4 < blocks {
                     self.misdirects_next = false;
                     self.counts.misdirected += 1;
-                    offset = self.chance.index(blocks) * crate::limits::SECTOR_BYTES;
+                    offset = self.chance.below(blocks) * crate::limits::SECTOR_BYTES;
                     let room = self.files[&id].live.len() - offset;
                     let bytes = bytes.into_iter().take(room).collect();
                     return UnderWay::Write(id, Write { offset, bytes });

@@ -1,4 +1,17 @@
-//! The simulator: a whole cluster in one thread, where one seed decides everything.
+//! The simulator: a whole cluster, its clients and its faults in one thread, under virtual time.
+//! One seed decides everything.
+//!
+//! It runs what is shipped: replica, storage formats and recovery, State, sessions, watches. What
+//! is its own is the world around them: time, chance, disks and networks that fail.
+//!
+//! Reading order: [`chance`], [`disk`], [`directory`], [`server`], [`observer`], [`coverage`],
+//! [`trace`], [`check`].
+
 pub mod chance;
+pub mod check;
+pub mod coverage;
 pub mod directory;
 pub mod disk;
+pub mod observer;
+pub mod server;
+pub mod trace;

@@ -20,6 +20,7 @@ pub mod quota;
 mod quota_accounting;
 pub mod read;
 pub mod session;
+pub mod shape;
 pub mod snapshot;
 mod tree;
 mod undo;

@@ -5,10 +5,12 @@ use ringkeeper_engine::{
     ids::{Instant, Owner, SessionId, Slot, Xid, Zxid},
     protocol::{error_code::ErrorCode, opcode::OpCode},
     session_order::SessionOrder,
-    state::command::{Command, Op},
+    state::{
+        command::{Command, Op},
+        shape::Shape,
+    },
 };
 
-use super::shape::Shape;
 use crate::{
     client::{
         accept::Ticket,

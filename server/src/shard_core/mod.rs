@@ -17,7 +17,6 @@ mod reads;
 mod report;
 mod requests;
 mod settings;
-mod shape;
 mod tasks;
 mod throttle;
 mod words;

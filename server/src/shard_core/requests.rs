@@ -15,6 +15,7 @@ use ringkeeper_engine::{
         Reader,
         auth::{AuthError, authenticate},
         command::{Op, admit, encode},
+        shape::Shape,
     },
 };
 
@@ -22,7 +23,6 @@ use super::{
     ShardCore,
     client::{Arrival, ClientId, Deferred, DeferredKind, Expected, ExpectedKind, Phase},
     poll::Progress,
-    shape::Shape,
 };
 use crate::client::connection::Ending;
 

@@ -1,19 +1,17 @@
 //! The form of a write's answer: the State says what happened, the request says how that is told.
 
-use std::borrow::Cow;
+use alloc::{borrow::Cow, boxed::Box, vec::Vec};
 
-use ringkeeper_engine::{
-    protocol::{
-        error_code::ErrorCode,
-        reply::{MultiResult, Reply},
-        request::{CreateVariant, Write},
-    },
-    state::Outcome,
+use super::Outcome;
+use crate::protocol::{
+    error_code::ErrorCode,
+    reply::{MultiResult, Reply},
+    request::{CreateVariant, Write},
 };
 
 /// What must be remembered of a write to answer it.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Shape {
+pub enum Shape {
     /// The path alone.
     Created,
     /// Whatever the outcome holds: only one form exists.
@@ -24,7 +22,8 @@ pub(super) enum Shape {
 
 impl Shape {
     /// Of the answer to `write`.
-    pub(super) fn of(write: &Write<'_>) -> Self {
+    #[must_use]
+    pub fn of(write: &Write<'_>) -> Self {
         match write {
             Write::Create(create) if create.variant == CreateVariant::Create => Self::Created,
             Write::Multi(operations) => {
@@ -39,7 +38,15 @@ impl Shape {
     }
 
     /// The answer, as the client expects it.
-    pub(super) fn reply<'a>(
+    ///
+    /// # Errors
+    ///
+    /// The code that the command failed with.
+    ///
+    /// # Panics
+    ///
+    /// When the outcome is none of a client's write.
+    pub fn reply<'a>(
         &self,
         outcome: &'a Result<Outcome, ErrorCode>,
     ) -> Result<Reply<'a>, ErrorCode> {

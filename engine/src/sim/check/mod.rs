@@ -1,0 +1,3 @@
+//! Checks: what must hold after every step, and what clients must have seen.
+
+pub mod invariants;

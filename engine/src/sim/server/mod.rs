@@ -1,0 +1,414 @@
+//! One simulated server process: the shipped replica, log formats and State, put together as the
+//! server's cores do it.
+//!
+//! A turn takes what has arrived, lets the replica decide, and carries out what comes back. A
+//! process is gone without a trace when it is dropped; what it leaves is on its disk.
+
+pub mod connection;
+mod requests;
+mod shard;
+
+use alloc::{sync::Arc, vec::Vec};
+use core::mem;
+
+use self::{
+    connection::{Connection, ConnectionId, Ending},
+    shard::Shard,
+};
+use super::{
+    chance::Chance,
+    coverage::Situation,
+    directory::{Directory, News, OpenError, OpenSettings, Opened, open, snapshots},
+    disk::{Disk, DiskError},
+    observer::Observer,
+};
+use crate::{
+    batch::{Batch, Commands},
+    ids::{Instant, Owner, ReplicaId, SessionId, Slot, WallTime, Xid},
+    replica::{Config, Input, Output, ReadId, Replica, ReplicaConfig, Voter},
+    shared_bytes::SharedStr,
+    state::{
+        State,
+        command::{Command, Committed, Op, encode},
+    },
+    storage::recovery::EndKind,
+};
+
+/// How a server is set up. Knobs that make rare things common are drawn from the seed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ServerSettings {
+    /// Length of a log segment.
+    pub segment_blocks: u32,
+    /// Batches between two snapshots.
+    pub snapshot_batches: u64,
+    /// Bytes of a chunk of a snapshot.
+    pub chunk_bytes: usize,
+    /// Batches that may be on their way to the disk.
+    pub appends_in_flight_max: usize,
+    /// `tickTime`.
+    pub tick_ms: u64,
+    /// How often a server that has nothing else to do looks at its clock.
+    pub turn_ms: u64,
+    /// How often containers and TTL znodes are looked for.
+    pub reap_ms: u64,
+}
+
+/// A moment: virtual time, and what a server's clocks say.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Moment {
+    /// Virtual time.
+    pub now: Instant,
+    /// The server's monotonic clock.
+    pub local: Instant,
+    /// The server's wall clock.
+    pub wall: WallTime,
+}
+
+/// What a turn has for the world.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// Bytes for clients.
+    pub to_clients: Vec<(ConnectionId, Vec<u8>)>,
+    /// Connections that the server closes.
+    pub closed: Vec<ConnectionId>,
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct Process {
+    own: Voter,
+    settings: ServerSettings,
+    chance: Chance,
+    replica: Replica,
+    input: Input,
+    output: Output,
+    directory: Directory,
+    shard: Shard,
+    /// Batches up to here were in the log at the start: clients are let in behind them.
+    serves_from: Slot,
+    batches_since_snapshot: u64,
+    /// Commands of nobody's connection, for the next step.
+    housekeeping: Commands,
+    turn_at: Instant,
+    touch_at: Instant,
+    reap_at: Instant,
+}
+
+impl Process {
+    /// Opens the directory and starts.
+    ///
+    /// # Errors
+    ///
+    /// When the directory must not be used, or its disk fails meanwhile.
+    pub fn start(
+        id: ReplicaId,
+        settings: &ServerSettings,
+        chance: &Chance,
+        moment: Moment,
+        disk: &mut Disk,
+        observer: &mut Observer,
+    ) -> Result<Self, OpenError> {
+        let place = OpenSettings { replica: id, segment_blocks: settings.segment_blocks };
+        let opened = open(disk, place, chance.purpose("directory", moment.now.0), moment.now)?;
+        let own = Voter { id, incarnation: opened.incarnation };
+        note_opened(own, &opened, observer);
+        let Opened { directory, recovered, state, .. } = opened;
+        let serves_from = recovered.last().slot;
+        let config = ReplicaConfig {
+            own,
+            config: Config::new([own].to_vec()),
+            appends_in_flight_max: settings.appends_in_flight_max,
+            tick_ms: settings.tick_ms,
+        };
+        let sessions = state.sessions().map(|(id, session)| (id, session.timeout_ms)).collect();
+        let input = Input { opened: sessions, heard_until: moment.local, ..Input::default() };
+        observer.invariants.applied(own, &state);
+        Ok(Self {
+            own,
+            settings: settings.clone(),
+            replica: Replica::recover(config, recovered, moment.local),
+            input,
+            output: Output::default(),
+            directory,
+            shard: Shard::new(state, id, chance.purpose("shard", moment.now.0)),
+            serves_from,
+            batches_since_snapshot: 0,
+            housekeeping: Commands::default(),
+            turn_at: moment.local,
+            touch_at: moment.local.plus_millis(settings.tick_ms / 2),
+            reap_at: moment.local.plus_millis(settings.reap_ms),
+            chance: chance.purpose("process", moment.now.0),
+        })
+    }
+
+    /// Which replica, and which data directory.
+    #[must_use]
+    pub fn own(&self) -> Voter {
+        self.own
+    }
+
+    /// The State that clients see.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.shard.state
+    }
+
+    /// How the replica stands.
+    #[must_use]
+    pub fn replica(&self) -> &Replica {
+        &self.replica
+    }
+
+    /// Whether clients are let in.
+    #[must_use]
+    pub fn is_serving(&self) -> bool {
+        self.shard.next_session.is_some()
+    }
+
+    /// When it wants its next turn if nothing happens before, by its own clock.
+    #[must_use]
+    pub fn next_turn(&self) -> Instant {
+        self.turn_at.min(self.touch_at)
+    }
+
+    /// When its directory wants a turn, in virtual time.
+    #[must_use]
+    pub fn next_disk_turn(&self) -> Option<Instant> {
+        self.directory.next_wake()
+    }
+
+    /// A client has connected.
+    pub fn connect(&mut self, id: ConnectionId) {
+        self.shard.connections.insert(id, Connection::new());
+    }
+
+    /// Bytes of a client came.
+    pub fn receive(&mut self, id: ConnectionId, bytes: &[u8]) {
+        self.shard.receive(id, bytes);
+    }
+
+    /// A client's connection is gone.
+    pub fn disconnect(&mut self, id: ConnectionId) {
+        self.shard.forget(id);
+    }
+
+    /// Takes in what has arrived, decides, and carries it out.
+    ///
+    /// # Errors
+    ///
+    /// When the disk has failed: the process must end.
+    pub fn turn(
+        &mut self,
+        moment: Moment,
+        disk: &mut Disk,
+        observer: &mut Observer,
+    ) -> Result<Effects, DiskError> {
+        self.look_at_disk(moment, disk, observer)?;
+        self.take(moment);
+        self.replica.step(&mut self.input, &mut self.output);
+        self.carry_out(moment, observer);
+        self.look_at_disk(moment, disk, observer)?;
+        observer.invariants.stands(self.own, &self.replica.status());
+        self.archive_if_due(moment, disk, observer);
+        if moment.local >= self.turn_at {
+            self.turn_at = moment.local.plus_millis(self.settings.turn_ms);
+        }
+        if self.shard.has_handover() || !self.housekeeping.is_empty() {
+            self.turn_at = moment.local;
+        }
+        Ok(self.effects())
+    }
+
+    /// Takes what the disk has done, and gives it more to do.
+    fn look_at_disk(
+        &mut self,
+        moment: Moment,
+        disk: &mut Disk,
+        observer: &mut Observer,
+    ) -> Result<(), DiskError> {
+        let mut news = Vec::new();
+        while let Some((op, result)) = disk.complete(moment.now) {
+            self.directory.completed(moment.now, op, result, &mut news)?;
+        }
+        self.directory.advance(moment.now, disk, &mut news);
+        for news in news {
+            match news {
+                News::Durable(durable) => {
+                    observer.invariants.durable(self.own, durable);
+                    self.input.durable = durable;
+                    self.turn_at = moment.local;
+                }
+                News::Snapshot(base) => {
+                    observer.coverage.count(Situation::Snapshot);
+                    observer.note(&self.own.id.0, format_args!("snapshot of {:?}", base.slot));
+                    self.input.snapshot = Some(base);
+                    self.turn_at = moment.local;
+                }
+                News::Rolled => observer.coverage.count(Situation::Roll),
+                News::Padded => observer.coverage.count(Situation::Pad),
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills the next step's input.
+    fn take(&mut self, moment: Moment) {
+        let Self { input, shard, .. } = self;
+        input.now = moment.local;
+        input.wall = moment.wall;
+        input.opened.append(&mut shard.opened);
+        input.closed.append(&mut shard.closed);
+        for commands in [mem::take(&mut self.housekeeping), mem::take(&mut shard.commands)] {
+            if !commands.is_empty() {
+                input.commands.push(commands);
+            }
+        }
+        if shard.sync_sent < shard.sync_asked {
+            shard.sync_sent = shard.sync_asked;
+            input.read = Some(ReadId(shard.sync_asked));
+        }
+        if self.touch_at <= moment.local {
+            self.touch_at = moment.local.plus_millis(self.settings.tick_ms / 2);
+            let heard = moment.local;
+            let sessions = shard.take_touched().into_iter();
+            input.touched.extend(sessions.map(|session| (session, heard)));
+            input.heard_until = heard;
+        }
+    }
+
+    fn carry_out(&mut self, moment: Moment, observer: &mut Observer) {
+        for append in &self.output.appends {
+            observer.invariants.appended(self.own, append);
+        }
+        self.directory.push(&mut self.output.appends);
+        for batch in mem::take(&mut self.output.committed) {
+            self.apply(&batch, observer);
+        }
+        if let Some(index) = self.output.read.take() {
+            observer.coverage.count(Situation::ReadIndex);
+            self.shard.note_read_index(index.id.0, index.slot);
+        }
+        for session in self.output.expired.drain(..) {
+            observer.trace.note(
+                observer.now,
+                &self.own.id.0,
+                format_args!("session {session} expires"),
+            );
+            encode(&command(session, Op::CloseSession), &mut self.housekeeping);
+        }
+        self.reap(moment, observer);
+        if self.shard.next_session.is_none() && self.serves_from <= self.shard.applied() {
+            self.shard.begin_serving(moment.wall.0);
+        }
+        let waiting = |(id, connection): (&ConnectionId, &_)| -> Option<ConnectionId> {
+            let connection: &Connection = connection;
+            (!connection.input.is_empty()).then_some(*id)
+        };
+        let waiting: Vec<ConnectionId> =
+            self.shard.connections.iter().filter_map(|(id, c)| waiting((id, c))).collect();
+        for id in waiting {
+            self.shard.go_on(id);
+        }
+    }
+
+    fn apply(&mut self, batch: &Arc<Batch>, observer: &mut Observer) {
+        observer.invariants.committed(self.own, batch);
+        let committed = Committed::decode(batch).expect("what was encoded can be decoded");
+        observer.note(
+            &self.own.id.0,
+            format_args!("applies {:?} {:?}", committed.header.slot, committed.header.kind),
+        );
+        if committed.commands.len() > 1 {
+            observer.coverage.count(Situation::LargeBatch);
+        }
+        self.shard.apply_batch(&committed, observer);
+        observer.invariants.applied(self.own, &self.shard.state);
+        self.batches_since_snapshot += 1;
+    }
+
+    /// Proposes to delete containers and TTL znodes that are due.
+    fn reap(&mut self, moment: Moment, observer: &mut Observer) {
+        if moment.local < self.reap_at || self.replica.status().leading.is_none() {
+            return;
+        }
+        self.reap_at = moment.local.plus_millis(self.settings.reap_ms);
+        let state = &self.shard.state;
+        let mut due: Vec<SharedStr> = state.containers_due(moment.wall, 0);
+        due.extend(state.ttl_due(moment.wall));
+        for path in due {
+            observer.coverage.count(Situation::Reaped);
+            encode(&command(SessionId(0), Op::DeleteContainer { path }), &mut self.housekeeping);
+        }
+    }
+
+    /// Starts a snapshot of the State as it is now.
+    fn archive_if_due(&mut self, moment: Moment, disk: &mut Disk, observer: &mut Observer) {
+        let is_due = self.settings.snapshot_batches <= self.batches_since_snapshot;
+        if !is_due || self.directory.is_archiving() || self.input.snapshot.is_some() {
+            return;
+        }
+        self.batches_since_snapshot = 0;
+        let state = &self.shard.state;
+        let meta = snapshots::meta_of(state);
+        let content = snapshots::state_bytes(state);
+        observer.invariants.image(self.own, meta.base.slot, &content);
+        let owner = self.directory.owner();
+        let file = snapshots::encode(owner, &meta, &content, self.settings.chunk_bytes);
+        self.directory.archive(meta, &file, 1 + self.chance.below(4 * self.settings.chunk_bytes));
+        let mut news = Vec::new();
+        self.directory.advance(moment.now, disk, &mut news);
+        assert!(news.is_empty(), "nothing is done at once");
+    }
+
+    /// What clients are sent, and whose connections are closed.
+    fn effects(&mut self) -> Effects {
+        let mut effects = Effects::default();
+        for (id, connection) in &mut self.shard.connections {
+            let is_cut = connection.ending == Some(Ending::Now);
+            if !connection.output.is_empty() && !is_cut {
+                effects.to_clients.push((*id, mem::take(&mut connection.output)));
+            }
+            if connection.ending.is_some() {
+                effects.closed.push(*id);
+            }
+        }
+        for id in &effects.closed {
+            self.shard.forget(*id);
+        }
+        effects
+    }
+}
+
+fn note_opened(own: Voter, opened: &Opened, observer: &mut Observer) {
+    let recovered = &opened.recovered;
+    observer.invariants.recovered(own, recovered);
+    let coverage = &mut observer.coverage;
+    coverage.count_many(Situation::TornTail, u64::from(opened.end == EndKind::Torn));
+    coverage.count_many(Situation::Replay, u64::from(!recovered.batches.is_empty()));
+    coverage.count_many(Situation::SnapshotLoaded, u64::from(Slot(0) < recovered.base.slot));
+    let rotten = u64::try_from(opened.rotten_snapshots).expect("a few");
+    coverage.count_many(Situation::RottenSnapshot, rotten);
+    coverage.count_many(Situation::LostSuperblock, u64::from(opened.is_superblock_lost));
+    observer.note(
+        &own.id.0,
+        format_args!(
+            "starts with {:?} behind {:?}, {:?}",
+            recovered.last().slot,
+            recovered.base.slot,
+            opened.end
+        ),
+    );
+}
+
+/// A command of the leader's own.
+fn command(session: SessionId, op: Op) -> Command {
+    Command {
+        session,
+        owner: Owner(0),
+        cxid: Xid(0),
+        auth: Vec::new(),
+        skip_acl: false,
+        enforce_quota: false,
+        op,
+    }
+}
