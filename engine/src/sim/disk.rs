@@ -305,6 +305,12 @@ impl Disk {
         self.misdirects_next = true;
     }
 
+    /// Nothing that was planned to go wrong does.
+    pub fn calm(&mut self) {
+        self.forget_plans();
+        self.stalled_until = Instant(0);
+    }
+
     /// The process is gone: what was under way completes, or does not. Nothing that had completed
     /// is lost yet.
     pub fn kill(&mut self) {

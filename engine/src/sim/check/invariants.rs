@@ -12,7 +12,7 @@ use alloc::{
 use crate::{
     batch::{Base, Batch, BatchKind},
     consensus::config::Voter,
-    ids::{Ballot, LogPos, Slot},
+    ids::{Ballot, Instant, LogPos, Slot},
     replica::ReplicaStatus,
     state::State,
     storage::{Append, AppendKind, recovery::Recovered},
@@ -60,6 +60,8 @@ pub struct Invariants {
     contents: BTreeMap<(Slot, Ballot), u128>,
     /// The decided log, from slot 1 on (I1).
     decided: Vec<Arc<Batch>>,
+    /// When each of them was decided first.
+    decided_at: Vec<Instant>,
     /// What the State is after a slot, as far as somebody said so (I11).
     digests: BTreeMap<Slot, (u64, usize, usize)>,
     /// The same of whole States as bytes.
@@ -81,6 +83,12 @@ impl Invariants {
     #[must_use]
     pub fn decided(&self) -> &[Arc<Batch>] {
         &self.decided
+    }
+
+    /// When each batch of the decided log was decided first.
+    #[must_use]
+    pub fn decided_at(&self) -> &[Instant] {
+        &self.decided_at
     }
 
     /// A process starts with what recovery found.
@@ -129,7 +137,7 @@ impl Invariants {
     }
 
     /// A replica says that a batch is decided.
-    pub fn committed(&mut self, who: Voter, batch: &Arc<Batch>) {
+    pub fn committed(&mut self, now: Instant, who: Voter, batch: &Arc<Batch>) {
         let header = &batch.header;
         let index = usize::try_from(header.slot.0 - 1).expect("64 bits");
         match self.decided.get(index) {
@@ -141,6 +149,7 @@ impl Invariants {
                 assert!(index == self.decided.len(), "{who:?} leaves out slots at {header:?}");
                 self.check_order(batch);
                 self.decided.push(batch.clone());
+                self.decided_at.push(now);
             }
         }
         let commit = self.commits.entry(who).or_default();

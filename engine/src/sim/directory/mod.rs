@@ -35,6 +35,24 @@ use crate::{
     },
 };
 
+/// The names of the segments of a log, in order.
+#[must_use]
+pub fn segment_names(disk: &Disk) -> Vec<String> {
+    names::segments(disk).into_iter().map(names::segment).collect()
+}
+
+/// The names of snapshots, in order.
+#[must_use]
+pub fn snapshot_names(disk: &Disk) -> Vec<String> {
+    names::snapshots(disk).into_iter().map(names::snapshot).collect()
+}
+
+/// The name of one of the two superblocks.
+#[must_use]
+pub fn superblock_name(index: usize) -> String {
+    names::superblock(index)
+}
+
 /// After so long without an append, a record witnesses that everything before it is durable.
 const IDLE_NS: u64 = 2_000_000;
 

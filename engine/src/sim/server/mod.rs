@@ -312,7 +312,7 @@ impl Process {
     }
 
     fn apply(&mut self, batch: &Arc<Batch>, observer: &mut Observer) {
-        observer.invariants.committed(self.own, batch);
+        observer.invariants.committed(observer.now, self.own, batch);
         let committed = Committed::decode(batch).expect("what was encoded can be decoded");
         observer.note(
             &self.own.id.0,

@@ -1,0 +1,171 @@
+//! What goes wrong, and when.
+
+use super::{Event, World};
+use crate::{
+    ids::Instant,
+    sim::{
+        coverage::Situation,
+        directory::{self, OpenError},
+        faults::{Death, FaultKind},
+        network::Partition,
+    },
+};
+
+impl World {
+    pub(super) fn plan_fault(&mut self) {
+        let wait_ms = self.chance.about(self.knobs.fault_ms);
+        let at = self.now.plus_millis(1 + wait_ms);
+        if at < self.heals_at {
+            self.plan(at, Event::Fault);
+        }
+    }
+
+    /// One thing goes wrong.
+    pub(super) fn fault(&mut self) {
+        self.plan_fault();
+        let kind = self.chance.pick(&self.faults.clone());
+        let machine = self.chance.below(self.machines.len());
+        match kind {
+            FaultKind::Crash => self.crash(machine),
+            FaultKind::Disk => self.fault_of_disk(machine),
+            FaultKind::Network => self.fault_of_network(),
+            FaultKind::Client => self.fault_of_client(),
+            FaultKind::Clock => self.fault_of_clock(machine),
+            // Need others.
+            FaultKind::Wipe | FaultKind::Member => {}
+        }
+    }
+
+    fn crash(&mut self, machine: usize) {
+        let death = Death::any(&mut self.chance);
+        if self.chance.one_in(2) {
+            // In the middle of what the disk does next, also of a start.
+            self.machines[machine].death = death;
+            let count = self.chance.up_to(30);
+            self.machines[machine].disk.die_in(count);
+            self.note_trouble(self.now.plus_millis(10_000));
+        } else if self.machines[machine].process.is_some() {
+            self.die(machine, death);
+        }
+    }
+
+    fn fault_of_disk(&mut self, index: usize) {
+        let choice = self.chance.below(4);
+        let machine = &mut self.machines[index];
+        match choice {
+            0 => {
+                let until = self.now.plus_millis(self.chance.between(1, 3_000));
+                machine.disk.stall(until);
+                self.observer.coverage.count(Situation::DiskStall);
+                self.observer.note(&"world", format_args!("disk of {index} stalls"));
+                self.note_trouble(until.plus_millis(1_000));
+            }
+            1 => {
+                let count = self.chance.up_to(20);
+                machine.disk.fail_in(count);
+                self.note_trouble(self.now.plus_millis(10_000));
+            }
+            _ => self.rot_something_spare(index),
+        }
+    }
+
+    /// Changes something of which there is a second copy on the same disk: the newer of two
+    /// snapshots, or one of two superblocks. The server is stopped first, so that it looks.
+    fn rot_something_spare(&mut self, index: usize) {
+        let machine = &mut self.machines[index];
+        if machine.is_rotten || machine.process.is_none() {
+            return;
+        }
+        let snapshots = directory::snapshot_names(&machine.disk);
+        let name = match &snapshots[..] {
+            [_, newest] if self.chance.one_in(2) => newest.clone(),
+            _ => directory::superblock_name(self.chance.below(2)),
+        };
+        self.die(index, Death::Kill);
+        let machine = &mut self.machines[index];
+        let len = machine.disk.read(&name).map_or(0, <[u8]>::len);
+        if 0 < len {
+            machine.is_rotten = true;
+            let offset = self.chance.below(len);
+            machine.disk.rot(&name, offset);
+            self.observer.note(&"world", format_args!("{name} of {index} rots at {offset}"));
+        }
+    }
+
+    fn fault_of_network(&mut self) {
+        let count = self.machines.len();
+        if count < 2 {
+            return;
+        }
+        let partition = Partition::any(count, None, &mut self.chance);
+        self.observer.note(&"world", format_args!("network: {partition:?}"));
+        self.network.partition(&partition);
+        if self.chance.one_in(2) {
+            self.network.disturb(&mut self.chance);
+        }
+        let until = self.now.plus_millis(self.chance.between(10, 5_000));
+        self.note_trouble(until.plus_millis(1_000));
+        self.plan(until, Event::NetworkHeals);
+    }
+
+    pub(super) fn heal_network(&mut self) {
+        self.network.calm(&mut self.chance);
+    }
+
+    fn fault_of_client(&mut self) {
+        let Some(id) = self.connections.any() else { return };
+        self.note_trouble(self.now.plus_millis(30_000));
+        if self.chance.one_in(2) {
+            self.observer.note(&"world", format_args!("{id:?} is reset"));
+            self.reset(id);
+        } else {
+            self.observer.note(&"world", format_args!("{id:?} is silent"));
+            self.connections.silence(id);
+        }
+    }
+
+    fn fault_of_clock(&mut self, index: usize) {
+        let step_ms = self.chance.pick(&[10, 1_000, 3_600_000]);
+        let by = i64::try_from(self.chance.up_to(2 * step_ms + 1)).expect("hours");
+        let by = by - i64::try_from(step_ms).expect("hours");
+        self.machines[index].clock.wall_offset_ms += by;
+        self.observer.coverage.count(Situation::ClockJump);
+        self.observer.note(&"world", format_args!("wall clock of {index} jumps by {by} ms"));
+    }
+
+    /// What can only be done to a world that is over: a log that is changed anywhere is either
+    /// whole, as far as anything was acknowledged, or found to be damaged.
+    pub(super) fn final_checks(&mut self) {
+        if !self.faults.contains(&FaultKind::Disk) || 1 < self.machines.len() {
+            return;
+        }
+        let machine = &mut self.machines[0];
+        if machine.is_refusing() {
+            return;
+        }
+        machine.process = None;
+        machine.disk.kill();
+        let segments = directory::segment_names(&machine.disk);
+        let name = segments[self.chance.below(segments.len())].clone();
+        let len = machine.disk.read(&name).map_or(0, <[u8]>::len);
+        let offset = self.chance.below(len.max(1));
+        machine.disk.rot(&name, offset);
+        self.observer.note(&"world", format_args!("{name} rots at {offset}"));
+        let settings = directory::OpenSettings {
+            replica: machine.id,
+            segment_blocks: self.knobs.server.segment_blocks,
+        };
+        let now = Instant(self.now.0 + 1);
+        match directory::open(&mut machine.disk, settings, self.chance.fork(), now) {
+            Ok(opened) => {
+                let own = crate::replica::Voter { id: machine.id, incarnation: opened.incarnation };
+                self.observer.invariants.recovered(own, &opened.recovered);
+            }
+            Err(OpenError::Damage(damage)) => {
+                self.observer.coverage.count(Situation::DamagedLog);
+                self.observer.note(&"world", format_args!("found: {damage}"));
+            }
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! A machine: a disk, clocks, and the process that runs on it, if one does.
+
+use alloc::{format, string::String};
+
+use super::{Knobs, World};
+use crate::{
+    ids::{Instant, ReplicaId, WallTime},
+    sim::{
+        chance::Chance,
+        coverage::Situation,
+        directory::OpenError,
+        disk::{Disk, DiskError, DiskSettings},
+        faults::Death,
+        server::{Moment, Process},
+    },
+};
+
+/// When all worlds begin, by their wall clocks.
+const EPOCH_MS: i64 = 1_700_000_000_000;
+
+const NS_PER_MS: u64 = 1_000_000;
+
+/// The clocks of a machine.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clock {
+    /// How much the monotonic clock is faster than virtual time, in millionths.
+    drift_ppm: i64,
+    /// How far the wall clock is off.
+    pub(super) wall_offset_ms: i64,
+}
+
+impl Clock {
+    fn drift_ns(&self, ns: u64) -> i64 {
+        let ns = i128::from(ns) * i128::from(self.drift_ppm) / 1_000_000;
+        i64::try_from(ns).expect("a run is short")
+    }
+
+    /// What the monotonic clock says at a virtual time.
+    fn local(&self, now: Instant) -> Instant {
+        Instant(now.0.saturating_add_signed(self.drift_ns(now.0)))
+    }
+
+    /// The first virtual time at which the monotonic clock says at least `local`.
+    fn virtual_time(&self, local: Instant) -> Instant {
+        let per_million = u128::try_from(1_000_000 + self.drift_ppm).expect("no clock stands");
+        let ns = (u128::from(local.0) * 1_000_000).div_ceil(per_million) + 1;
+        Instant(u64::try_from(ns).expect("a run is short"))
+    }
+
+    pub(super) fn moment(&self, now: Instant) -> Moment {
+        let ms = i64::try_from(now.0 / NS_PER_MS).expect("a run is short");
+        let wall = WallTime(EPOCH_MS + ms + self.wall_offset_ms);
+        Moment { now, local: self.local(now), wall }
+    }
+}
+
+/// A machine.
+pub(super) struct Machine {
+    pub(super) id: ReplicaId,
+    pub(super) disk: Disk,
+    pub(super) clock: Clock,
+    pub(super) process: Option<Process>,
+    /// Counts the processes.
+    pub(super) process_count: u64,
+    /// The turn that is planned.
+    turn_at: Option<Instant>,
+    /// How the process ends at the operation of the disk that was planned for it.
+    pub(super) death: Death,
+    /// Its directory is damaged, and no start is of use.
+    refuses: bool,
+    /// Something on the disk was changed, and no start has coped with it yet.
+    pub(super) is_rotten: bool,
+    chance: Chance,
+}
+
+impl Machine {
+    pub(super) fn new(index: usize, knobs: &Knobs, chance: &Chance) -> Self {
+        let number = u64::try_from(index).expect("64 bits");
+        let mut chance = chance.purpose("machine", number);
+        let atomic_bytes = chance.pick(&[512, 4096]);
+        let settings = DiskSettings { atomic_bytes, ..knobs.disk };
+        Self {
+            id: ReplicaId(u16::try_from(index + 1).expect("a few")),
+            disk: Disk::new(settings, chance.purpose("disk", 0)),
+            clock: Clock {
+                drift_ppm: i64::try_from(chance.up_to(2001)).expect("small") - 1000,
+                wall_offset_ms: i64::try_from(chance.up_to(2001)).expect("small") - 1000,
+            },
+            process: None,
+            process_count: 0,
+            turn_at: None,
+            death: Death::Kill,
+            refuses: false,
+            is_rotten: false,
+            chance,
+        }
+    }
+
+    /// Whether its server stopped with a report, for good.
+    pub(super) fn is_refusing(&self) -> bool {
+        self.refuses
+    }
+
+    pub(super) fn describe(&self) -> String {
+        match &self.process {
+            None => format!("{} is down", self.id.0),
+            Some(process) => format!("{}: {:?}", self.id.0, process.replica().status()),
+        }
+    }
+}
+
+impl World {
+    /// A machine starts its server.
+    pub(super) fn start(&mut self, index: usize) {
+        let machine = &mut self.machines[index];
+        if machine.process.is_some() || machine.refuses {
+            return;
+        }
+        machine.process_count += 1;
+        let moment = machine.clock.moment(self.now);
+        let (id, settings) = (machine.id, &self.knobs.server);
+        let chance = &machine.chance;
+        let started =
+            Process::start(id, settings, chance, moment, &mut machine.disk, &mut self.observer);
+        match started {
+            Ok(process) => {
+                machine.process = Some(process);
+                machine.is_rotten = false;
+                self.plan_turn(index, self.now);
+            }
+            Err(OpenError::Disk(error)) => {
+                self.observer.coverage.count(Situation::DeathWhileOpening);
+                self.observer.note(&id.0, format_args!("cannot start: {error:?}"));
+                self.die_of(index, error);
+            }
+            Err(error) => {
+                self.observer.coverage.count(Situation::DamagedLog);
+                self.observer.note(&id.0, format_args!("refuses to start: {error:?}"));
+                assert!(self.machines[index].is_rotten, "{id:?} is well, and says {error:?}");
+                self.machines[index].refuses = true;
+            }
+        }
+    }
+
+    /// Has a server take a turn.
+    pub(super) fn plan_turn(&mut self, index: usize, at: Instant) {
+        let machine = &mut self.machines[index];
+        let at = at.max(self.now);
+        if machine.process.is_none() || machine.turn_at.is_some_and(|planned| planned <= at) {
+            return;
+        }
+        machine.turn_at = Some(at);
+        let count = machine.process_count;
+        self.plan(at, super::Event::Turn(index, count));
+    }
+
+    /// Has a server take a turn soon, because something has come.
+    pub(super) fn plan_turn_soon(&mut self, index: usize) {
+        let late_ns = self.machines[index].chance.between(1_000, 60_000);
+        self.plan_turn(index, Instant(self.now.0 + late_ns));
+    }
+
+    /// A server's turn.
+    pub(super) fn turn(&mut self, index: usize, process_count: u64) {
+        let machine = &mut self.machines[index];
+        if machine.process_count != process_count || machine.turn_at != Some(self.now) {
+            return;
+        }
+        machine.turn_at = None;
+        let Some(process) = &mut machine.process else { return };
+        let moment = machine.clock.moment(self.now);
+        self.steps += 1;
+        match process.turn(moment, &mut machine.disk, &mut self.observer) {
+            Ok(effects) => {
+                let next = machine.clock.virtual_time(process.next_turn());
+                let next_disk = process.next_disk_turn();
+                let done = machine.disk.next_done();
+                let next = [Some(next), next_disk, done].into_iter().flatten().min();
+                self.carry_out(index, effects);
+                if let Some(next) = next {
+                    self.plan_turn(index, next.max(Instant(self.now.0 + 1_000)));
+                }
+            }
+            Err(error) => self.die_of(index, error),
+        }
+    }
+
+    fn die_of(&mut self, index: usize, error: DiskError) {
+        let death = match error {
+            DiskError::Io => {
+                self.observer.coverage.count(Situation::IoError);
+                Death::Kill
+            }
+            DiskError::Dead => {
+                self.observer.coverage.count(Situation::DeathAtOperation);
+                self.machines[index].death
+            }
+        };
+        self.die(index, death);
+    }
+
+    /// A server's process ends without a word. It starts again after a while.
+    pub(super) fn die(&mut self, index: usize, death: Death) {
+        let machine = &mut self.machines[index];
+        machine.process = None;
+        machine.turn_at = None;
+        let before = machine.disk.counts();
+        match death {
+            Death::Kill => machine.disk.kill(),
+            Death::PowerCut => machine.disk.cut_power(),
+        }
+        let after = machine.disk.counts();
+        let id = machine.id;
+        let coverage = &mut self.observer.coverage;
+        coverage.count(match death {
+            Death::Kill => Situation::Kill,
+            Death::PowerCut => Situation::PowerCut,
+        });
+        coverage.count_many(Situation::TornWrite, after.torn_writes - before.torn_writes);
+        coverage.count_many(Situation::LostWrite, after.lost_writes - before.lost_writes);
+        self.observer.note(&id.0, format_args!("dies: {death:?}"));
+        let pause_ms = self.chance.pick(&[1, 50, 1_000]);
+        let restart = self.now.plus_millis(self.chance.between(1, 1 + 2 * pause_ms));
+        self.note_trouble(restart.plus_millis(1_000));
+        self.plan(restart, super::Event::Start(index));
+        self.server_is_gone(index, death);
+    }
+}
