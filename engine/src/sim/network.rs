@@ -150,7 +150,7 @@ impl Partition {
             Some(leader) if chance.one_in(2) => leader,
             _ => chance.below(count),
         };
-        let mut sides = |chance: &mut Chance| (0..count).map(|_| chance.one_in(2)).collect();
+        let sides = |chance: &mut Chance| (0..count).map(|_| chance.one_in(2)).collect();
         match chance.below(7) {
             0 => Self::Isolated(one),
             1 => Self::OneWay(one, Direction::Mute),

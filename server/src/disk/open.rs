@@ -402,6 +402,7 @@ fn roll(pool: &mut Pool, outcome: &Outcome) -> Result<Rolled, OpenError> {
         tracing::info!(bytes = pool.segment_bytes, "preparing the first log segment");
     }
     let segment = pool.prepare(number).map_err(io_error)?;
+    flush_end(&directory, outcome).map_err(io_error)?;
     let mut end = LogEnd::new(&outcome.continuation);
     end.roll(segment.number, segment.generation, segment.block_count);
     let mut seal = AlignedBuffer::new(BLOCK_BYTES);
@@ -414,6 +415,16 @@ fn roll(pool: &mut Pool, outcome: &Outcome) -> Result<Rolled, OpenError> {
     write().map_err(io_error)?;
     end.flushed();
     Ok(Rolled { end, segment })
+}
+
+/// Makes durable what the log ends with: a process that was killed may have written it and not have
+/// flushed it, and from here on it counts as durable.
+fn flush_end(directory: &Path, outcome: &Outcome) -> io::Result<()> {
+    let end = outcome.continuation.end;
+    if end.segment() == 0 {
+        return Ok(());
+    }
+    DirectFile::open_for_writing(&names::segment(directory, end.segment()))?.flush()
 }
 
 /// Makes spares of the segments that were never used, the last first: a crash in between leaves no

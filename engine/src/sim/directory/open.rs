@@ -263,6 +263,11 @@ fn roll(
     let header = SegmentHeader { owner, generation, number, block_count };
     let steps = prepare(disk, spares.pop(), &header);
     run(disk, steps)?;
+    // What a killed process has written and not flushed counts as durable from here on.
+    let left = outcome.continuation.end.segment();
+    if 0 < left {
+        run(disk, [Step::Flush(names::segment(left))].to_vec())?;
+    }
     let mut end = LogEnd::new(&outcome.continuation);
     end.roll(number, generation, block_count);
     let mut seal = [0; BLOCK_BYTES];
