@@ -6,9 +6,11 @@
 //! flushed.
 //!
 //! What the log must survive: a process that dies (what is under way completes or does not), and a
-//! power cut, after which of every write that was not flushed any units of `atomic_bytes` are there
-//! and the others are not. What it must notice: bits of durable sectors that change, and writes
-//! that go to another place. What ends the process: an error of a write or a flush.
+//! power cut, after which of every write that was not flushed any blocks of 4096 bytes are there and
+//! the others are not; on a disk that writes 512 bytes at once, of any block only its first or its
+//! last sectors (the log does not tell holes inside of a block from rot, and says so). What it must
+//! notice: bits of durable sectors that change, and writes that go to another place. What ends the
+//! process: an error of a write or a flush.
 
 use alloc::{borrow::ToOwned, collections::BTreeMap, string::String, vec, vec::Vec};
 
@@ -17,6 +19,9 @@ use crate::ids::Instant;
 
 /// The smallest unit that any disk writes whole.
 pub const SECTOR_BYTES: usize = 512;
+
+/// The unit in which everything is written.
+const BLOCK_BYTES: usize = crate::limits::SECTOR_BYTES;
 
 /// Names an operation of a disk that is under way.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
@@ -317,9 +322,9 @@ impl Disk {
         self.forget_plans();
         for (_, operation) in core::mem::take(&mut self.under_way) {
             let UnderWay::Write(id, write) = operation else { continue };
-            for unit in units(&write, self.settings.atomic_bytes) {
-                if self.chance.one_in(2) {
-                    self.finish(UnderWay::Write(id, unit));
+            for block in blocks(&write) {
+                if let Some(part) = part(block, self.settings.atomic_bytes, &mut self.chance) {
+                    self.finish(UnderWay::Write(id, part));
                 }
             }
         }
@@ -332,7 +337,7 @@ impl Disk {
             0 => Kept::Nothing,
             1 => Kept::Everything,
             2 => Kept::Writes,
-            _ => Kept::Units,
+            _ => Kept::Parts,
         };
         for file in self.files.values_mut() {
             file.cut_power(kept, self.settings.atomic_bytes, &mut self.chance, &mut self.counts);
@@ -396,11 +401,11 @@ impl Disk {
         match operation {
             Operation::Write { name, mut offset, bytes } => {
                 let id = self.names[&name];
-                let blocks = self.files[&id].live.len() / crate::limits::SECTOR_BYTES;
+                let blocks = self.files[&id].live.len() / BLOCK_BYTES;
                 if self.misdirects_next && 4 < blocks {
                     self.misdirects_next = false;
                     self.counts.misdirected += 1;
-                    offset = self.chance.below(blocks) * crate::limits::SECTOR_BYTES;
+                    offset = self.chance.below(blocks) * BLOCK_BYTES;
                     let room = self.files[&id].live.len() - offset;
                     let bytes = bytes.into_iter().take(room).collect();
                     return UnderWay::Write(id, Write { offset, bytes });
@@ -446,8 +451,8 @@ enum Kept {
     Everything,
     /// Some writes, each whole.
     Writes,
-    /// Some units of each write.
-    Units,
+    /// Some parts of each write.
+    Parts,
 }
 
 impl File {
@@ -476,19 +481,22 @@ impl File {
         }
         for (_, write) in core::mem::take(&mut self.unflushed) {
             let (mut there, mut gone) = (0, 0);
-            for unit in units(&write, atomic_bytes) {
-                let is_kept = match kept {
-                    Kept::Nothing => false,
-                    Kept::Everything => true,
-                    Kept::Writes => there > 0 || (gone == 0 && chance.one_in(2)),
-                    Kept::Units => chance.one_in(2),
+            let is_whole = chance.one_in(2);
+            for block in blocks(&write) {
+                let len = block.bytes.len();
+                let left = match kept {
+                    Kept::Nothing => None,
+                    Kept::Everything => Some(block),
+                    Kept::Writes => is_whole.then_some(block),
+                    Kept::Parts => part(block, atomic_bytes, chance),
                 };
                 // A file whose length is not durable has no place for what was written behind it.
-                if is_kept && unit.offset < self.durable.len() {
-                    put(&mut self.durable, &unit);
-                    there += 1;
-                } else {
-                    gone += 1;
+                let left = left.filter(|left| left.offset < self.durable.len());
+                let left_bytes = left.as_ref().map_or(0, |left| left.bytes.len());
+                there += left_bytes;
+                gone += len - left_bytes;
+                if let Some(left) = left {
+                    put(&mut self.durable, &left);
                 }
             }
             counts.torn_writes += u64::from(there > 0 && gone > 0);
@@ -498,13 +506,33 @@ impl File {
     }
 }
 
-fn units(write: &Write, atomic_bytes: usize) -> Vec<Write> {
-    let chunks = write.bytes.chunks(atomic_bytes).enumerate();
-    let unit = |(index, bytes): (usize, &[u8])| Write {
-        offset: write.offset + index * atomic_bytes,
+/// A write, cut into what lies in each block of the file.
+fn blocks(write: &Write) -> Vec<Write> {
+    let chunks = write.bytes.chunks(BLOCK_BYTES).enumerate();
+    let block = |(index, bytes): (usize, &[u8])| Write {
+        offset: write.offset + index * BLOCK_BYTES,
         bytes: bytes.to_vec(),
     };
-    chunks.map(unit).collect()
+    chunks.map(block).collect()
+}
+
+/// What is left of a block that was being written: all, nothing, or one end of it.
+fn part(mut block: Write, atomic_bytes: usize, chance: &mut Chance) -> Option<Write> {
+    let unit_count = block.bytes.len().div_ceil(atomic_bytes);
+    let kept_bytes = atomic_bytes * chance.below(unit_count + 1);
+    if kept_bytes == 0 {
+        return None;
+    }
+    if kept_bytes < block.bytes.len() {
+        if chance.one_in(2) {
+            block.bytes.truncate(kept_bytes);
+        } else {
+            let cut = block.bytes.len() - kept_bytes;
+            block.bytes.drain(..cut);
+            block.offset += cut;
+        }
+    }
+    Some(block)
 }
 
 fn put(image: &mut Vec<u8>, write: &Write) {

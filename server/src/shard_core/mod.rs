@@ -202,8 +202,8 @@ impl ShardCore {
         if self.applied < self.serves_from {
             return false;
         }
-        let first = first_session(&self.settings, &self.state, crate::clock::wall().0);
-        self.next_session = first + i64::from(self.place.id.0);
+        let first = self.state.first_session(self.settings.replica_id, crate::clock::wall());
+        self.next_session = first.0 + i64::from(self.place.id.0);
         true
     }
 
@@ -278,16 +278,6 @@ impl ShardCore {
 /// Under which name a client's watches are kept.
 fn watcher(id: ClientId) -> WatcherId {
     WatcherId(id.0)
-}
-
-/// Where this start's session ids begin: `(replica id) << 56`, then milliseconds, then a count, as
-/// ZooKeeper draws them. Above every session that is still open, should the clock have gone back.
-fn first_session(settings: &ShardSettings, state: &State, wall_ms: i64) -> i64 {
-    let upper = i64::from(settings.replica_id.0) << 56;
-    let from_clock = upper | ((wall_ms << 16) & 0x00ff_ffff_ffff_ffff);
-    let of_this_replica = |session: &SessionId| session.0 >> 56 == upper >> 56;
-    let newest = state.sessions().map(|(id, _)| id).filter(of_this_replica).max();
-    newest.map_or(from_clock, |newest| from_clock.max(newest.0 + 1))
 }
 
 /// Owners are random already: hashing them again would only cost.

@@ -204,7 +204,8 @@ impl Directory {
     pub fn next_wake(&self) -> Option<Instant> {
         let pad = (self.needs_pad && self.pad.is_none() && self.writing == Writing::Nothing)
             .then_some(Instant(self.idle_since.0 + IDLE_NS));
-        let superblock = self.witness.map(|_| self.superblock_at);
+        let superblock =
+            self.witness.filter(|_| self.segments.is_idle()).map(|_| self.superblock_at);
         [pad, superblock].into_iter().flatten().min()
     }
 

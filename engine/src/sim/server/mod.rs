@@ -298,7 +298,7 @@ impl Process {
         }
         self.reap(moment, observer);
         if self.shard.next_session.is_none() && self.serves_from <= self.shard.applied() {
-            self.shard.begin_serving(moment.wall.0);
+            self.shard.begin_serving(moment.wall);
         }
         let waiting = |(id, connection): (&ConnectionId, &_)| -> Option<ConnectionId> {
             let connection: &Connection = connection;

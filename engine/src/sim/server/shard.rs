@@ -7,7 +7,7 @@ use core::mem;
 use super::connection::{Connection, ConnectionId, Ending, Expected, ExpectedKind, Phase};
 use crate::{
     batch::{BatchHeader, Commands},
-    ids::{Owner, ReplicaId, SessionId, Slot, Zxid},
+    ids::{Owner, ReplicaId, SessionId, Slot, WallTime, Zxid},
     protocol::{
         error_code::ErrorCode,
         reply::{EventKind, Reply, WatchEvent, encode_event},
@@ -74,15 +74,9 @@ impl Shard {
         self.state.last_zxid()
     }
 
-    /// Lets clients in. Ids of sessions: `(replica id) << 56`, then milliseconds, then a count;
-    /// above every session that is still open, should the clock have gone back.
-    pub(super) fn begin_serving(&mut self, wall_ms: i64) {
-        let upper = i64::from(self.replica.0) << 56;
-        let from_clock = upper | ((wall_ms << 16) & 0x00ff_ffff_ffff_ffff);
-        let of_this_replica = |session: &SessionId| session.0 >> 56 == upper >> 56;
-        let newest = self.state.sessions().map(|(id, _)| id).filter(of_this_replica).max();
-        let first = newest.map_or(from_clock, |newest| from_clock.max(newest.0 + 1));
-        self.next_session = Some(first);
+    /// Lets clients in.
+    pub(super) fn begin_serving(&mut self, wall: WallTime) {
+        self.next_session = Some(self.state.first_session(self.replica, wall).0);
     }
 
     /// Another State takes the place of this one, of a later slot: whoever was served by the
