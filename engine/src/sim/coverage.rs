@@ -67,7 +67,7 @@ situations! {
     /// A session was taken over by another connection.
     SessionMove, Anything;
     /// A command of a connection that does not own its session any more was refused.
-    SessionMovedError, Anything;
+    SessionMovedError, Cluster;
     /// A session expired.
     Expiry, Anything;
     /// A watch event was sent.

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     batch::{Batch, Commands},
-    ids::{Instant, Owner, ReplicaId, SessionId, Slot, WallTime, Xid},
+    ids::{Instant, Life, Owner, ReplicaId, SessionId, Slot, WallTime, Xid},
     replica::{Config, Input, Output, ReadId, Replica, ReplicaConfig, Voter},
     shared_bytes::SharedStr,
     state::{
@@ -114,8 +114,10 @@ impl Process {
         note_opened(own, &opened, observer);
         let Opened { directory, recovered, state, .. } = opened;
         let serves_from = recovered.last().slot;
+        let mut chance = chance.purpose("process", moment.now.0);
         let config = ReplicaConfig {
             own,
+            life: Life(chance.draw() | 1),
             config: Config::new([own].to_vec()),
             appends_in_flight_max: settings.appends_in_flight_max,
             tick_ms: settings.tick_ms,
@@ -130,14 +132,14 @@ impl Process {
             input,
             output: Output::default(),
             directory,
-            shard: Shard::new(state, id, chance.purpose("shard", moment.now.0)),
+            shard: Shard::new(state, id, chance.purpose("shard", 0)),
             serves_from,
             batches_since_snapshot: 0,
             housekeeping: Commands::default(),
             turn_at: moment.local,
             touch_at: moment.local.plus_millis(settings.tick_ms / 2),
             reap_at: moment.local.plus_millis(settings.reap_ms),
-            chance: chance.purpose("process", moment.now.0),
+            chance,
         })
     }
 
