@@ -10,7 +10,7 @@ use alloc::{
 
 use crate::{
     ids::{Owner, SessionId, Slot, Xid},
-    protocol::{error_code::ErrorCode, records::Id},
+    protocol::records::Id,
     session_order::SessionOrder,
     state::{
         command::{Command, Op},
@@ -59,12 +59,8 @@ pub(super) enum ExpectedKind {
     Sync { path: Option<String>, question: u64, index: Option<Slot> },
 }
 
-/// Something that is answered at the edge, and waits for the writes before it.
-#[derive(Clone, Debug)]
-pub(super) enum Deferred {
-    Frame(Vec<u8>),
-    Fail(Xid, ErrorCode),
-}
+/// A request that is answered at the edge, as it came, and waits for the writes before it.
+pub(super) type Deferred = Vec<u8>;
 
 #[derive(Debug)]
 pub(super) struct Connection {

@@ -302,12 +302,8 @@ impl Process {
         if self.shard.next_session.is_none() && self.serves_from <= self.shard.applied() {
             self.shard.begin_serving(moment.wall);
         }
-        let waiting = |(id, connection): (&ConnectionId, &_)| -> Option<ConnectionId> {
-            let connection: &Connection = connection;
-            (!connection.input.is_empty()).then_some(*id)
-        };
-        let waiting: Vec<ConnectionId> =
-            self.shard.connections.iter().filter_map(|(id, c)| waiting((id, c))).collect();
+        let waiting = self.shard.connections.iter().filter(|(_, c)| !c.input.is_empty());
+        let waiting: Vec<ConnectionId> = waiting.map(|(id, _)| *id).collect();
         for id in waiting {
             self.shard.go_on(id);
         }

@@ -208,9 +208,8 @@ impl Shard {
     ) -> Progress {
         let Some(connection) = self.connections.get_mut(&id) else { return Progress::Over };
         let is_last = matches!(request, Err(RequestError::NotOffered(_)));
-        match connection.order.push_read(Deferred::Frame(payload.to_vec())) {
-            Some(_) => self.run(id, header, request),
-            None => {}
+        if connection.order.push_read(payload.to_vec()).is_some() {
+            self.run(id, header, request);
         }
         if is_last {
             if let Some(connection) = self.connections.get_mut(&id) {
@@ -222,15 +221,9 @@ impl Shard {
     }
 
     /// Runs what waited for the writes before it.
-    pub(super) fn run_deferred(&mut self, id: ConnectionId, deferred: Deferred) {
-        match deferred {
-            Deferred::Frame(payload) => {
-                let (header, request) =
-                    request::decode(&payload).expect("it was decoded when it came");
-                self.run(id, header, request);
-            }
-            Deferred::Fail(xid, code) => self.answer(id, xid, self.last_zxid(), Err(code)),
-        }
+    pub(super) fn run_deferred(&mut self, id: ConnectionId, deferred: &Deferred) {
+        let (header, request) = request::decode(deferred).expect("it was decoded when it came");
+        self.run(id, header, request);
     }
 
     /// Answers what needs no log.

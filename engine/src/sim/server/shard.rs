@@ -180,7 +180,7 @@ impl Shard {
             ExpectedKind::Sync { .. } => unreachable!("a sync is answered before a later command"),
         }
         for deferred in ready {
-            self.run_deferred(id, deferred);
+            self.run_deferred(id, &deferred);
         }
         if matches!(kind, ExpectedKind::Close)
             && let Some(connection) = self.connections.get_mut(&id)
@@ -237,10 +237,8 @@ impl Shard {
 
     /// Answers the syncs that have nothing to wait for any more.
     fn answer_syncs(&mut self) {
-        let syncing = |(id, connection): (&ConnectionId, &Box<Connection>)| {
-            (connection.syncs > 0).then_some(*id)
-        };
-        let ids: Vec<ConnectionId> = self.connections.iter().filter_map(syncing).collect();
+        let syncing = self.connections.iter().filter(|(_, connection)| connection.syncs > 0);
+        let ids: Vec<ConnectionId> = syncing.map(|(id, _)| *id).collect();
         let applied = self.applied();
         for id in ids {
             while let Some(connection) = self.connections.get_mut(&id)
@@ -264,7 +262,7 @@ impl Shard {
             self.answer(id, xid, self.last_zxid(), Ok(&Reply::Sync { path }));
         }
         for deferred in ready {
-            self.run_deferred(id, deferred);
+            self.run_deferred(id, &deferred);
         }
     }
 
