@@ -42,6 +42,13 @@ impl OnDisk {
             }
             AppendKind::Promise { ballot } => self.promised = self.promised.max(*ballot),
             AppendKind::Snapshot { .. } => {}
+            AppendKind::Install { base } => {
+                // What stood behind the same batch stays, anything else is gone.
+                if self.log.get(&base.slot) != Some(base) {
+                    self.log.clear();
+                    self.log.insert(base.slot, *base);
+                }
+            }
         }
     }
 

@@ -21,8 +21,9 @@ pub(super) mod names {
         format!("snapshot-{:016x}", slot.0)
     }
 
-    pub(in super::super) fn unfinished_snapshot(slot: Slot) -> String {
-        format!("snapshot-{:016x}{UNFINISHED}", slot.0)
+    pub(in super::super) fn unfinished_snapshot(slot: Slot, is_received: bool) -> String {
+        let kind = if is_received { ".received" } else { "" };
+        format!("snapshot-{:016x}{kind}{UNFINISHED}", slot.0)
     }
 
     pub(in super::super) fn superblock(index: usize) -> String {

@@ -109,8 +109,10 @@ enum Writing {
 pub enum News {
     /// Every append up to here is on the disk.
     Durable(LogPos),
-    /// A snapshot has its name.
+    /// An own snapshot has its name.
     Snapshot(Base),
+    /// A snapshot of another replica has.
+    Received(Base),
     /// The log goes on in another segment.
     Rolled,
     /// A witness was written.
@@ -147,8 +149,9 @@ pub struct Directory {
     spares: Vec<String>,
     /// Snapshots that are kept, oldest first.
     snapshots: Vec<Slot>,
-    // The writer of snapshots.
+    // The writers of snapshots, own ones and others.
     archive: Thread,
+    arrivals: Thread,
 }
 
 impl Directory {
@@ -181,22 +184,40 @@ impl Directory {
         self.queue.extend(appends.drain(..));
     }
 
-    /// Starts to write a snapshot: `file` is the whole of it. No other one must be under way.
-    pub fn archive(&mut self, meta: SnapshotMeta, file: &[u8], piece_bytes: usize) {
-        assert!(self.archive.is_idle(), "one snapshot at a time");
+    /// Whether a snapshot of another replica is being written.
+    #[must_use]
+    pub fn is_receiving(&self) -> bool {
+        !self.arrivals.is_idle()
+    }
+
+    /// The first slot that a batch of the log may have: those before were trimmed.
+    #[must_use]
+    pub fn first_slot(&self) -> Slot {
+        self.used.front().map_or(Slot(1), |used| used.start.next())
+    }
+
+    /// Starts to write a snapshot: `file` is the whole of it. No other one of its kind must be under
+    /// way.
+    pub fn archive(&mut self, meta: &SnapshotMeta, file: &[u8], piece_bytes: usize) {
+        let (thread, done) = if meta.is_received {
+            (&mut self.arrivals, Done::Received(meta.base))
+        } else {
+            (&mut self.archive, Done::Snapshot(meta.base))
+        };
+        assert!(thread.is_idle(), "one snapshot at a time");
         let slot = meta.base.slot;
-        let (unfinished, name) = (names::unfinished_snapshot(slot), names::snapshot(slot));
-        self.archive.push(Step::Create(unfinished.clone(), 0));
+        let (unfinished, name) =
+            (names::unfinished_snapshot(slot, meta.is_received), names::snapshot(slot));
+        thread.push(Step::Create(unfinished.clone(), 0));
         let mut offset = 0;
         for piece in file.chunks(piece_bytes.next_multiple_of(BLOCK_BYTES)) {
-            let bytes = piece.to_vec();
-            self.archive.push(Step::write(&unfinished, offset, bytes));
+            thread.push(Step::write(&unfinished, offset, piece.to_vec()));
             offset += piece.len();
         }
-        self.archive.push(Step::Flush(unfinished.clone()));
-        self.archive.push(Step::Rename(unfinished, name));
-        self.archive.push(Step::FlushNames);
-        self.archive.push(Step::Tell(Done::Snapshot(meta.base)));
+        thread.push(Step::Flush(unfinished.clone()));
+        thread.push(Step::Rename(unfinished, name));
+        thread.push(Step::FlushNames);
+        thread.push(Step::Tell(done));
     }
 
     /// When there is something to do without an operation of the disk being done.
@@ -236,7 +257,9 @@ impl Directory {
                 self.end.flushed();
                 self.writing = Writing::WaitsForSegment;
             }
-            _ if self.segments.completed(op) || self.archive.completed(op) => {}
+            _ if self.segments.completed(op)
+                || self.archive.completed(op)
+                || self.arrivals.completed(op) => {}
             _ => unreachable!("{op:?} is nobody's"),
         }
         Ok(())
@@ -244,9 +267,15 @@ impl Directory {
 
     /// Goes on as far as possible without waiting.
     pub fn advance(&mut self, now: Instant, disk: &mut Disk, news: &mut Vec<News>) {
-        while let Some(done) = self.archive.advance(now, disk) {
-            if let Done::Snapshot(base) = done {
-                news.push(News::Snapshot(base));
+        for thread in [&mut self.archive, &mut self.arrivals] {
+            while let Some(done) = thread.advance(now, disk) {
+                news.push(match done {
+                    Done::Snapshot(base) => News::Snapshot(base),
+                    Done::Received(base) => News::Received(base),
+                    Done::Prepare(_) | Done::Recycle(_) | Done::Ready(_) => {
+                        unreachable!("that is the segments thread's")
+                    }
+                });
             }
         }
         self.advance_segments(now, disk);
@@ -273,7 +302,9 @@ impl Directory {
                 Some(Done::Prepare(number)) => self.prepare(number, disk),
                 Some(Done::Recycle(number)) => self.recycle(number, disk),
                 Some(Done::Ready(segment)) => self.ready.push_back(segment),
-                Some(Done::Snapshot(_)) => unreachable!("the archive writes snapshots"),
+                Some(Done::Snapshot(_) | Done::Received(_)) => {
+                    unreachable!("others write snapshots")
+                }
             }
         }
     }
@@ -297,19 +328,46 @@ impl Directory {
     }
 
     /// Keeps two snapshots, and the log from the older one on.
-    fn note_snapshot(&mut self, base: Base) {
+    fn keep_two(&mut self, base: Base) {
+        if self.note_snapshot(base) {
+            self.keep_snapshots(2);
+            if let [older, _] = self.snapshots[..] {
+                self.trim(older);
+            }
+        }
+    }
+
+    /// Keeps the snapshot that everything depends on, and the log behind it.
+    fn begin_anew(&mut self, base: Base) {
+        if self.note_snapshot(base) {
+            self.keep_snapshots(1);
+            self.trim(base.slot);
+        }
+    }
+
+    /// False: there is a newer one, which was received while this one was written.
+    fn note_snapshot(&mut self, base: Base) -> bool {
+        if self.snapshots.last().is_some_and(|newest| base.slot < *newest) {
+            self.segments.push(Step::Remove(names::snapshot(base.slot)));
+            return false;
+        }
         self.write_superblock(|superblock| superblock.snapshot = base);
         self.snapshots.retain(|slot| *slot != base.slot);
         self.snapshots.push(base.slot);
-        while 2 < self.snapshots.len() {
+        true
+    }
+
+    fn keep_snapshots(&mut self, count: usize) {
+        while count < self.snapshots.len() {
             let old = self.snapshots.remove(0);
             self.segments.push(Step::Remove(names::snapshot(old)));
         }
-        if let [older, _] = self.snapshots[..] {
-            while self.used.get(1).is_some_and(|next| next.start <= older) {
-                let first = self.used.pop_front().expect("there is a second one");
-                self.segments.push(Step::Tell(Done::Recycle(first.number)));
-            }
+    }
+
+    fn trim(&mut self, slot: Slot) {
+        while self.used.get(1).is_some_and(|next| next.start <= slot) {
+            let first = self.used.pop_front().expect("there is a second one");
+            self.segments.push(Step::Tell(Done::Recycle(first.number)));
         }
     }
 
@@ -384,8 +442,14 @@ impl Directory {
         self.idle_since = now;
         news.push(News::Durable(durable));
         for append in core::mem::take(&mut self.group) {
-            if let AppendKind::Snapshot { base } = append.kind {
-                self.note_snapshot(base);
+            match append.kind {
+                AppendKind::Install { base } if self.end.begun_anew() == Some(base) => {
+                    self.begin_anew(base);
+                }
+                AppendKind::Snapshot { base } | AppendKind::Install { base } => {
+                    self.keep_two(base);
+                }
+                AppendKind::Batch { .. } | AppendKind::Promise { .. } => {}
             }
         }
         let is_promise_new = self.witnessed.1 < self.end.promised();

@@ -21,6 +21,7 @@ use crate::{
         group::LogEnd,
         recovery::{Damage, EndKind, Options, Outcome, Recovered, Recovery, SegmentSummary},
         segment::SegmentHeader,
+        snapshot_file::Trailer,
         standalone::{BlockError, Owner},
         superblock::{Chosen, Superblock, choose},
     },
@@ -127,6 +128,7 @@ pub fn open(
         spares,
         snapshots,
         archive: Thread::default(),
+        arrivals: Thread::default(),
         chance,
     };
     Ok(Opened {
@@ -203,28 +205,34 @@ struct Loaded {
 /// Tries the snapshots from the newest on.
 fn recover(disk: &mut Disk, superblock: &Superblock) -> Result<Loaded, OpenError> {
     let found = names::snapshots(disk);
-    let mut rotten = Vec::new();
+    let (mut unused, mut rotten_snapshots) = (Vec::new(), 0);
     for slot in found.iter().rev() {
         let name = names::snapshot(*slot);
         let loaded = snapshots::load(disk.read(&name).expect("it was just listed")).ok();
         let is_ours = |base: &Base, owner: &Owner| base.slot == *slot && *owner == superblock.owner;
         let loaded = loaded.filter(|(file, _)| is_ours(&file.meta.base, &file.owner));
-        if let Some((trailer, state)) = loaded {
-            let outcome = scan(disk, superblock, trailer.meta.base)?;
-            let kept = found.iter().copied().filter(|kept| kept <= slot).collect();
-            set_aside(disk, &rotten);
-            let rotten_snapshots = rotten.len();
-            return Ok(Loaded { outcome, state, snapshots: kept, rotten_snapshots });
+        let Some((Trailer { meta, .. }, state)) = loaded else {
+            rotten_snapshots += 1;
+            unused.push(name);
+            continue;
+        };
+        match scan(disk, superblock, meta.base) {
+            Err(damage) if meta.is_received && damage.is_without_snapshot() => unused.push(name),
+            Err(damage) => return Err(OpenError::Damage(damage)),
+            Ok(mut outcome) => {
+                outcome.recovered.config = meta.config;
+                let snapshots = found.iter().copied().filter(|kept| kept <= slot).collect();
+                clear_away(disk, &unused);
+                return Ok(Loaded { outcome, state, snapshots, rotten_snapshots });
+            }
         }
-        rotten.push(name);
     }
-    let outcome = scan(disk, superblock, Base::default())?;
-    set_aside(disk, &rotten);
-    let (state, rotten_snapshots) = (State::new(), rotten.len());
-    Ok(Loaded { outcome, state, snapshots: Vec::new(), rotten_snapshots })
+    let outcome = scan(disk, superblock, Base::default()).map_err(OpenError::Damage)?;
+    clear_away(disk, &unused);
+    Ok(Loaded { outcome, state: State::new(), snapshots: Vec::new(), rotten_snapshots })
 }
 
-fn scan(disk: &Disk, superblock: &Superblock, base: Base) -> Result<Outcome, OpenError> {
+fn scan(disk: &Disk, superblock: &Superblock, base: Base) -> Result<Outcome, Damage> {
     let mut recovery = Recovery::new(Options {
         owner: Some(superblock.owner),
         base,
@@ -234,13 +242,14 @@ fn scan(disk: &Disk, superblock: &Superblock, base: Base) -> Result<Outcome, Ope
     });
     for number in names::segments(disk) {
         let bytes = disk.read(&names::segment(number)).expect("it was just listed");
-        recovery.segment(number, bytes, &mut |_| {}).map_err(OpenError::Damage)?;
+        recovery.segment(number, bytes, &mut |_| {})?;
     }
-    recovery.finish().map_err(OpenError::Damage)
+    recovery.finish()
 }
 
-fn set_aside(disk: &mut Disk, rotten: &[String]) {
-    for name in rotten {
+/// Snapshots that are newer than the one that is used.
+fn clear_away(disk: &mut Disk, unused: &[String]) {
+    for name in unused {
         disk.remove(name);
     }
 }

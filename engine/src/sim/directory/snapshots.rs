@@ -1,6 +1,6 @@
 //! Snapshots as files: whole in memory, because a simulated State is small.
 
-use alloc::vec::Vec;
+use alloc::{sync::Arc, vec::Vec};
 
 use crate::{
     batch::Base,
@@ -44,10 +44,12 @@ pub fn state_bytes(state: &State) -> Vec<u8> {
     bytes
 }
 
-/// What a snapshot's trailer says of `state`.
+/// What a snapshot's trailer says of `state` and the encoded configuration as of it.
 #[must_use]
-pub fn meta_of(state: &State) -> SnapshotMeta {
+pub fn meta_of(state: &State, config: Arc<[u8]>, is_received: bool) -> SnapshotMeta {
     SnapshotMeta {
+        is_received,
+        config,
         base: base_of(state),
         znode_count: u64::try_from(state.znode_count()).expect("64 bits"),
         session_count: u64::try_from(state.session_count()).expect("64 bits"),
@@ -81,7 +83,7 @@ pub fn decode(file: &[u8]) -> Result<(Trailer, Vec<Vec<u8>>), SnapshotDamage> {
     };
     let trailer: Trailer = Trailer::decode(trailer)?;
     let header: &Block = header;
-    let mut decoder = Decoder::start(header, trailer)?;
+    let mut decoder = Decoder::start(header, trailer.clone())?;
     let mut chunks = Vec::new();
     let mut rest = &file[BLOCK_BYTES..file.len() - BLOCK_BYTES];
     loop {
@@ -92,6 +94,19 @@ pub fn decode(file: &[u8]) -> Result<(Trailer, Vec<Vec<u8>>), SnapshotDamage> {
     }
 }
 
+/// Builds a State from its chunks.
+///
+/// # Errors
+///
+/// When they are not those of one.
+pub fn state_of<'a>(chunks: impl Iterator<Item = &'a [u8]>) -> Result<State, SnapshotError> {
+    let mut loader = snapshot::Loader::new();
+    for chunk in chunks {
+        loader.push(chunk).map_err(|_| SnapshotError::Content)?;
+    }
+    loader.finish().map_err(|_| SnapshotError::Content)
+}
+
 /// Builds the State of a snapshot's file.
 ///
 /// # Errors
@@ -99,10 +114,6 @@ pub fn decode(file: &[u8]) -> Result<(Trailer, Vec<Vec<u8>>), SnapshotDamage> {
 /// When it is not what was written.
 pub fn load(file: &[u8]) -> Result<(Trailer, State), SnapshotError> {
     let (trailer, chunks) = decode(file).map_err(SnapshotError::Damage)?;
-    let mut loader = snapshot::Loader::new();
-    for chunk in &chunks {
-        loader.push(chunk).map_err(|_| SnapshotError::Content)?;
-    }
-    let state = loader.finish().map_err(|_| SnapshotError::Content)?;
+    let state = state_of(chunks.iter().map(Vec::as_slice))?;
     Ok((trailer, state))
 }

@@ -38,6 +38,7 @@ pub(super) enum Done {
     Recycle(u32),
     Ready(ReadySegment),
     Snapshot(Base),
+    Received(Base),
 }
 
 /// A queue of steps.

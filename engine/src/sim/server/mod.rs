@@ -8,7 +8,7 @@ pub mod connection;
 mod requests;
 mod shard;
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 use core::mem;
 
 use self::{
@@ -23,7 +23,7 @@ use super::{
     observer::Observer,
 };
 use crate::{
-    batch::{Batch, Commands},
+    batch::{Batch, BatchKind, Commands},
     ids::{Instant, Life, Owner, ReplicaId, SessionId, Slot, WallTime, Xid},
     replica::{Config, Input, Output, ReadId, Replica, ReplicaConfig, Voter},
     shared_bytes::SharedStr,
@@ -84,6 +84,10 @@ pub struct Process {
     output: Output,
     directory: Directory,
     shard: Shard,
+    /// The encoded configuration as of the State; empty: none was decided.
+    config: Arc<[u8]>,
+    /// Decided batches that the log has and others may ask for.
+    decided: BTreeMap<Slot, Arc<Batch>>,
     /// Batches up to here were in the log at the start: clients are let in behind them.
     serves_from: Slot,
     batches_since_snapshot: u64,
@@ -114,6 +118,7 @@ impl Process {
         note_opened(own, &opened, observer);
         let Opened { directory, recovered, state, .. } = opened;
         let serves_from = recovered.last().slot;
+        let snapshot_config = recovered.config.clone();
         let mut chance = chance.purpose("process", moment.now.0);
         let config = ReplicaConfig {
             own,
@@ -133,6 +138,8 @@ impl Process {
             output: Output::default(),
             directory,
             shard: Shard::new(state, id, chance.purpose("shard", 0)),
+            config: snapshot_config,
+            decided: BTreeMap::new(),
             serves_from,
             batches_since_snapshot: 0,
             housekeeping: Commands::default(),
@@ -246,6 +253,10 @@ impl Process {
                     self.input.snapshot = Some(base);
                     self.turn_at = moment.local;
                 }
+                News::Received(base) => {
+                    observer.note(&self.own.id.0, format_args!("received {:?}", base.slot));
+                    self.turn_at = moment.local;
+                }
                 News::Rolled => observer.coverage.count(Situation::Roll),
                 News::Padded => observer.coverage.count(Situation::Pad),
             }
@@ -319,6 +330,10 @@ impl Process {
         if committed.commands.len() > 1 {
             observer.coverage.count(Situation::LargeBatch);
         }
+        if committed.header.kind == BatchKind::Config {
+            self.config = batch.payload.clone();
+        }
+        self.decided.insert(batch.header.slot, batch.clone());
         self.shard.apply_batch(&committed, observer);
         observer.invariants.applied(self.own, &self.shard.state);
         self.batches_since_snapshot += 1;
@@ -347,12 +362,12 @@ impl Process {
         }
         self.batches_since_snapshot = 0;
         let state = &self.shard.state;
-        let meta = snapshots::meta_of(state);
+        let meta = snapshots::meta_of(state, self.config.clone(), false);
         let content = snapshots::state_bytes(state);
         observer.invariants.image(self.own, meta.base.slot, &content);
         let owner = self.directory.owner();
         let file = snapshots::encode(owner, &meta, &content, self.settings.chunk_bytes);
-        self.directory.archive(meta, &file, 1 + self.chance.below(4 * self.settings.chunk_bytes));
+        self.directory.archive(&meta, &file, 1 + self.chance.below(4 * self.settings.chunk_bytes));
         let mut news = Vec::new();
         self.directory.advance(moment.now, disk, &mut news);
         assert!(news.is_empty(), "nothing is done at once");
