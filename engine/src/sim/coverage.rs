@@ -3,6 +3,8 @@
 
 use alloc::{vec, vec::Vec};
 
+use crate::{consensus::message::Message, replica::message::PeerMessage};
+
 /// Whether a situation can be met in every kind of world.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Needs {
@@ -10,6 +12,8 @@ pub enum Needs {
     Anything,
     /// Only with more than one voter.
     Cluster,
+    /// Nothing: it should not happen, and is no mistake if it does.
+    Never,
 }
 
 macro_rules! situations {
@@ -78,6 +82,52 @@ situations! {
     ClockJump, Anything;
     /// A batch had more than one command.
     LargeBatch, Anything;
+    /// A cluster was formed.
+    Formation, Cluster;
+    /// A replica came to lead.
+    Election, Cluster;
+    /// A batch took the place of others in a log.
+    Truncation, Cluster;
+    /// A promise came with batches that the candidate did not have.
+    PromisedTail, Cluster;
+    /// A follower's log had something else where the leader's batches belong.
+    Mismatch, Cluster;
+    /// A claim was refused, because a higher ballot was promised or too much is not in memory.
+    Reject, Cluster;
+    /// Commands went to a leader elsewhere.
+    Forward, Cluster;
+    /// A follower told the leader whose sessions are alive.
+    Touched, Cluster;
+    /// Decided batches were read from a log for somebody who lacked them.
+    FetchAnswered, Cluster;
+    /// A snapshot was offered in the place of batches that are gone.
+    SnapshotOffered, Cluster;
+    /// A chunk of a snapshot was sent.
+    ChunkSent, Cluster;
+    /// A snapshot of another replica took the place of State and log.
+    SnapshotInstalled, Cluster;
+    /// A snapshot of another replica was not what it should be.
+    UnsoundSnapshot, Never;
+    /// A follower asked the leader for a read index.
+    ReadAsked, Cluster;
+    /// A leader handed over.
+    TakeOver, Cluster;
+    /// A replica without a known data directory asked to be admitted.
+    Newcomer, Cluster;
+    /// It was.
+    Admission, Cluster;
+    /// Other members were decided.
+    MembersChanged, Cluster;
+    /// A server lost its directory.
+    Wipe, Cluster;
+    /// A server with a damaged log began anew.
+    DamageWiped, Cluster;
+    /// A write went to another place of the disk.
+    Misdirected, Cluster;
+    /// The link to a killed process was closed.
+    LinkClosed, Cluster;
+    /// The network was parted.
+    Partition, Cluster;
 }
 
 /// How often each situation happened.
@@ -103,6 +153,24 @@ impl Coverage {
         self.counts[situation as usize] += count;
     }
 
+    /// A replica says something to another one.
+    pub fn said(&mut self, message: &PeerMessage) {
+        let situation = match message {
+            PeerMessage::Forward(_) => Situation::Forward,
+            PeerMessage::Touched { .. } => Situation::Touched,
+            PeerMessage::Consensus(Message::Promise { tail, .. }) if !tail.is_empty() => {
+                Situation::PromisedTail
+            }
+            PeerMessage::Consensus(Message::Mismatch { .. }) => Situation::Mismatch,
+            PeerMessage::Consensus(Message::Reject { .. }) => Situation::Reject,
+            PeerMessage::Consensus(Message::AskRead { .. }) => Situation::ReadAsked,
+            PeerMessage::Consensus(Message::TakeOver { .. }) => Situation::TakeOver,
+            PeerMessage::Consensus(Message::Newcomer { .. }) => Situation::Newcomer,
+            _ => return,
+        };
+        self.count(situation);
+    }
+
     /// How often it happened.
     #[must_use]
     pub fn of(&self, situation: Situation) -> u64 {
@@ -119,7 +187,11 @@ impl Coverage {
     /// What never happened, of what can happen with so many voters at most.
     #[must_use]
     pub fn missing(&self, voters_max: usize) -> Vec<Situation> {
-        let can_be = |needs| needs == Needs::Anything || 1 < voters_max;
+        let can_be = |needs| match needs {
+            Needs::Anything => true,
+            Needs::Cluster => 1 < voters_max,
+            Needs::Never => false,
+        };
         let all = Situation::ALL.iter();
         all.filter(|(situation, needs)| can_be(*needs) && self.of(*situation) == 0)
             .map(|(situation, _)| *situation)

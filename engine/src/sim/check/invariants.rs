@@ -11,9 +11,9 @@ use alloc::{
 
 use crate::{
     batch::{Base, Batch, BatchKind},
-    consensus::config::Voter,
+    consensus::{config::Voter, message::Message},
     ids::{Ballot, Instant, LogPos, Slot},
-    replica::ReplicaStatus,
+    replica::{ReplicaStatus, message::PeerMessage},
     state::State,
     storage::{Append, AppendKind, recovery::Recovered},
 };
@@ -180,6 +180,37 @@ impl Invariants {
                 let is_next = before.last_zxid.0 + 1 == header.first_zxid.0;
                 assert!(is_next, "I9: {header:?} after {before:?}");
             }
+        }
+    }
+
+    /// A snapshot of another replica takes the place of State and log.
+    pub fn installed(&mut self, who: Voter, base: &Base) {
+        let index = usize::try_from(base.slot.0 - 1).expect("64 bits");
+        let decided = self.decided.get(index).map(|batch| Base::of(&batch.header));
+        assert!(decided == Some(*base), "I1: {who:?} installs {base:?}, decided is {decided:?}");
+        let commit = self.commits.entry(who).or_default();
+        assert!(*commit < base.slot, "I7: {who:?} installs {base:?} at {commit:?}");
+        *commit = base.slot;
+    }
+
+    /// A replica says something to another one: what it says it has stored and promised is durable
+    /// (I6).
+    pub fn said(&self, who: Voter, message: &PeerMessage) {
+        let PeerMessage::Consensus(message) = message else { return };
+        let nothing = OnDisk::default();
+        let disk = self.on_disk.get(&who).unwrap_or(&nothing);
+        let claimed = match message {
+            Message::Prepare { ballot, .. } | Message::Promise { ballot, .. } => Some(*ballot),
+            Message::Accepted { ballot, stored } => {
+                let last = disk.last().map_or(Slot(0), |last| last.slot);
+                assert!(*stored <= last, "I6: {who:?} has stored {last:?} and says {message:?}");
+                Some(*ballot)
+            }
+            _ => None,
+        };
+        if let Some(ballot) = claimed {
+            let promised = disk.promised;
+            assert!(ballot <= promised, "I6: {who:?} promised {promised:?}, says {message:?}");
         }
     }
 

@@ -47,6 +47,12 @@ pub fn snapshot_names(disk: &Disk) -> Vec<String> {
     names::snapshots(disk).into_iter().map(names::snapshot).collect()
 }
 
+/// A snapshot's file.
+#[must_use]
+pub fn snapshot_file(disk: &Disk, slot: Slot) -> Option<&[u8]> {
+    disk.read(&names::snapshot(slot))
+}
+
 /// The name of one of the two superblocks.
 #[must_use]
 pub fn superblock_name(index: usize) -> String {

@@ -5,6 +5,7 @@
 //! process is gone without a trace when it is dropped; what it leaves is on its disk.
 
 pub mod connection;
+mod peers;
 mod requests;
 mod shard;
 
@@ -12,6 +13,7 @@ use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 use core::mem;
 
 use self::{
+    peers::Incoming,
     connection::{Connection, ConnectionId, Ending},
     shard::Shard,
 };
@@ -25,7 +27,10 @@ use super::{
 use crate::{
     batch::{Batch, BatchKind, Commands},
     ids::{Instant, Life, Owner, ReplicaId, SessionId, Slot, WallTime, Xid},
-    replica::{Config, Input, Output, ReadId, Replica, ReplicaConfig, Voter},
+    replica::{
+        Bounds, Config, Input, Output, ReadId, Replica, ReplicaConfig, Settings, Timing, Voter,
+        message::Envelope,
+    },
     shared_bytes::SharedStr,
     state::{
         State,
@@ -51,6 +56,30 @@ pub struct ServerSettings {
     pub turn_ms: u64,
     /// How often containers and TTL znodes are looked for.
     pub reap_ms: u64,
+    /// Who forms the cluster; with one, it is formed.
+    pub founders: Vec<ReplicaId>,
+    /// How much of the log is in memory.
+    pub bounds: Bounds,
+    /// When elections are.
+    pub timing: Timing,
+    /// Whether followers tell each other what they have stored (R11).
+    pub all_to_all: bool,
+}
+
+impl ServerSettings {
+    /// What the replica is told.
+    fn consensus(&self, own: Voter, life: Life) -> Settings {
+        let is_alone = self.founders == [own.id];
+        let config =
+            if is_alone { Config::new([own].to_vec()) } else { Config::unformed() };
+        Settings {
+            founders: if is_alone { Vec::new() } else { self.founders.clone() },
+            bounds: self.bounds.clone(),
+            timing: self.timing,
+            all_to_all: self.all_to_all,
+            ..Settings::new(own, life, config)
+        }
+    }
 }
 
 /// A moment: virtual time, and what a server's clocks say.
@@ -71,6 +100,8 @@ pub struct Effects {
     pub to_clients: Vec<(ConnectionId, Vec<u8>)>,
     /// Connections that the server closes.
     pub closed: Vec<ConnectionId>,
+    /// Messages for other servers.
+    pub packets: Vec<Envelope>,
 }
 
 /// A running server.
@@ -84,6 +115,7 @@ pub struct Process {
     output: Output,
     directory: Directory,
     shard: Shard,
+    incoming: Incoming,
     /// The encoded configuration as of the State; empty: none was decided.
     config: Arc<[u8]>,
     /// Decided batches that the log has and others may ask for.
@@ -91,8 +123,6 @@ pub struct Process {
     /// Batches up to here were in the log at the start: clients are let in behind them.
     serves_from: Slot,
     batches_since_snapshot: u64,
-    /// Commands of nobody's connection, for the next step.
-    housekeeping: Commands,
     turn_at: Instant,
     touch_at: Instant,
     reap_at: Instant,
@@ -120,13 +150,9 @@ impl Process {
         let serves_from = recovered.last().slot;
         let snapshot_config = recovered.config.clone();
         let mut chance = chance.purpose("process", moment.now.0);
-        let config = ReplicaConfig {
-            own,
-            life: Life(chance.draw() | 1),
-            config: Config::new([own].to_vec()),
-            appends_in_flight_max: settings.appends_in_flight_max,
-            tick_ms: settings.tick_ms,
-        };
+        let consensus = settings.consensus(own, Life(chance.draw() | 1));
+        let (appends_in_flight_max, tick_ms) = (settings.appends_in_flight_max, settings.tick_ms);
+        let config = ReplicaConfig { consensus, appends_in_flight_max, tick_ms };
         let sessions = state.sessions().map(|(id, session)| (id, session.timeout_ms)).collect();
         let input = Input { opened: sessions, heard_until: moment.local, ..Input::default() };
         observer.invariants.applied(own, &state);
@@ -142,7 +168,7 @@ impl Process {
             decided: BTreeMap::new(),
             serves_from,
             batches_since_snapshot: 0,
-            housekeeping: Commands::default(),
+            incoming: Incoming::default(),
             turn_at: moment.local,
             touch_at: moment.local.plus_millis(settings.tick_ms / 2),
             reap_at: moment.local.plus_millis(settings.reap_ms),
@@ -216,16 +242,20 @@ impl Process {
         self.take(moment);
         self.replica.step(&mut self.input, &mut self.output);
         self.carry_out(moment, observer);
+        let mut effects = self.effects();
+        self.speak(disk, observer, &mut effects);
+        self.write_incoming();
         self.look_at_disk(moment, disk, observer)?;
         observer.invariants.stands(self.own, &self.replica.status());
         self.archive_if_due(moment, disk, observer);
         if moment.local >= self.turn_at {
             self.turn_at = moment.local.plus_millis(self.settings.turn_ms);
         }
-        if self.shard.has_handover() || !self.housekeeping.is_empty() {
+        let has_input = !self.input.housekeeping.is_empty() || self.input.received.is_some();
+        if self.shard.has_handover() || has_input {
             self.turn_at = moment.local;
         }
-        Ok(self.effects())
+        Ok(effects)
     }
 
     /// Takes what the disk has done, and gives it more to do.
@@ -255,6 +285,7 @@ impl Process {
                 }
                 News::Received(base) => {
                     observer.note(&self.own.id.0, format_args!("received {:?}", base.slot));
+                    self.note_received(base.slot);
                     self.turn_at = moment.local;
                 }
                 News::Rolled => observer.coverage.count(Situation::Roll),
@@ -268,13 +299,13 @@ impl Process {
     fn take(&mut self, moment: Moment) {
         let Self { input, shard, .. } = self;
         input.now = moment.local;
+        input.random = self.chance.draw();
         input.wall = moment.wall;
         input.opened.append(&mut shard.opened);
         input.closed.append(&mut shard.closed);
-        for commands in [mem::take(&mut self.housekeeping), mem::take(&mut shard.commands)] {
-            if !commands.is_empty() {
-                input.commands.push(commands);
-            }
+        let commands = mem::take(&mut shard.commands);
+        if !commands.is_empty() {
+            input.commands.push(commands);
         }
         if shard.sync_sent < shard.sync_asked {
             shard.sync_sent = shard.sync_asked;
@@ -294,6 +325,7 @@ impl Process {
             observer.invariants.appended(self.own, append);
         }
         self.directory.push(&mut self.output.appends);
+        self.install(observer);
         for batch in mem::take(&mut self.output.committed) {
             self.apply(&batch, observer);
         }
@@ -301,15 +333,7 @@ impl Process {
             observer.coverage.count(Situation::ReadIndex);
             self.shard.note_read_index(index.id.0, index.slot);
         }
-        for session in self.output.expired.drain(..) {
-            observer.trace.note(
-                observer.now,
-                &self.own.id.0,
-                format_args!("session {session} expires"),
-            );
-            encode(&command(session, Op::CloseSession), &mut self.housekeeping);
-        }
-        self.reap(moment, observer);
+        self.keep_house(moment, observer);
         if self.shard.next_session.is_none() && self.serves_from <= self.shard.applied() {
             self.shard.begin_serving(moment.wall);
         }
@@ -339,18 +363,27 @@ impl Process {
         self.batches_since_snapshot += 1;
     }
 
-    /// Proposes to delete containers and TTL znodes that are due.
-    fn reap(&mut self, moment: Moment, observer: &mut Observer) {
-        if moment.local < self.reap_at || self.replica.status().leading.is_none() {
-            return;
+    /// What a leader finds to do: sessions of which nothing was heard, containers and TTL znodes that
+    /// are due.
+    fn keep_house(&mut self, moment: Moment, observer: &mut Observer) {
+        let mut commands = Commands::default();
+        for session in self.output.expired.drain(..) {
+            observer.note(&self.own.id.0, format_args!("session {session} expires"));
+            encode(&command(session, Op::CloseSession), &mut commands);
         }
-        self.reap_at = moment.local.plus_millis(self.settings.reap_ms);
-        let state = &self.shard.state;
-        let mut due: Vec<SharedStr> = state.containers_due(moment.wall, 0);
-        due.extend(state.ttl_due(moment.wall));
-        for path in due {
-            observer.coverage.count(Situation::Reaped);
-            encode(&command(SessionId(0), Op::DeleteContainer { path }), &mut self.housekeeping);
+        let Some(epoch) = self.output.leading else { return };
+        if self.reap_at <= moment.local {
+            self.reap_at = moment.local.plus_millis(self.settings.reap_ms);
+            let state = &self.shard.state;
+            let mut due: Vec<SharedStr> = state.containers_due(moment.wall, 0);
+            due.extend(state.ttl_due(moment.wall));
+            for path in due {
+                observer.coverage.count(Situation::Reaped);
+                encode(&command(SessionId(0), Op::DeleteContainer { path }), &mut commands);
+            }
+        }
+        if !commands.is_empty() {
+            self.input.housekeeping.push((epoch, commands));
         }
     }
 

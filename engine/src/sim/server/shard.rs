@@ -82,7 +82,7 @@ impl Shard {
     /// Another State takes the place of this one, of a later slot: whoever was served by the
     /// earlier one must come again.
     pub(super) fn replace_state(&mut self, state: State) {
-        self.state = state;
+        let before = mem::replace(&mut self.state, state);
         for connection in self.connections.values_mut() {
             connection.end(Ending::Now);
         }
@@ -92,6 +92,8 @@ impl Shard {
         self.sync_sent = self.sync_asked;
         let sessions = self.state.sessions();
         self.opened = sessions.map(|(id, session)| (id, session.timeout_ms)).collect();
+        let ids = before.sessions().map(|(id, _)| id);
+        self.closed = ids.filter(|id| self.state.session(*id).is_none()).collect();
     }
 
     pub(super) fn forget(&mut self, id: ConnectionId) {

@@ -99,7 +99,7 @@ impl World {
 
     /// What a server's turn has for its clients.
     pub(super) fn carry_out(&mut self, server: usize, effects: Effects) {
-        let _ = server;
+        self.send_packets(server, effects.packets);
         for (id, bytes) in effects.to_clients {
             self.plan_to_client(id, Event::ToClient(id, bytes));
         }

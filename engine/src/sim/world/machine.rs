@@ -224,5 +224,6 @@ impl World {
         self.note_trouble(restart.plus_millis(1_000));
         self.plan(restart, super::Event::Start(index));
         self.server_is_gone(index, death);
+        self.close_links(index, death);
     }
 }

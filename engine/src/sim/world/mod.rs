@@ -7,16 +7,16 @@
 mod connections;
 mod faulty;
 mod knobs;
+mod links;
 mod machine;
 
 use alloc::{
-    collections::{BTreeMap, BinaryHeap},
+    boxed::Box,
+    collections::BTreeMap,
     format,
     string::String,
     vec::Vec,
 };
-use core::cmp::Reverse;
-
 pub use self::knobs::{Knobs, VOTERS_MAX};
 
 use self::{connections::Connections, machine::Machine};
@@ -35,7 +35,10 @@ use super::{
     server::connection::ConnectionId,
     trace::{Sink, Trace},
 };
-use crate::ids::Instant;
+use crate::{
+    ids::{Instant, ReplicaId},
+    replica::message::Envelope,
+};
 
 /// What is asked of a run.
 #[derive(Clone, Debug)]
@@ -68,7 +71,7 @@ pub struct Report {
 }
 
 /// Something that happens.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug)]
 enum Event {
     /// A server's turn, unless another process runs there by now.
     Turn(usize, u64),
@@ -86,6 +89,10 @@ enum Event {
     ClosedByClient(ConnectionId),
     /// The server has, or its process is gone.
     ClosedByServer(ConnectionId),
+    /// A message reaches a machine.
+    Packet(Box<Envelope>),
+    /// A machine learns that the other one has closed their link.
+    LinkClosed(usize, ReplicaId),
     /// Something goes wrong.
     Fault,
     /// The network is whole again.
@@ -98,7 +105,8 @@ pub(super) struct World {
     chance: Chance,
     knobs: Knobs,
     faults: Vec<FaultKind>,
-    events: BinaryHeap<Reverse<(Instant, u64, Event)>>,
+    /// By time, then in the order in which they were planned.
+    events: BTreeMap<(Instant, u64), Event>,
     event_count: u64,
     machines: Vec<Machine>,
     network: Network,
@@ -156,7 +164,7 @@ impl World {
             now: Instant(0),
             network: Network::new(knobs.voters + knobs.observers, chance.purpose("network", 0)),
             faults: options.faults.clone(),
-            events: BinaryHeap::new(),
+            events: BTreeMap::new(),
             event_count: 0,
             machines,
             client_wakes: clients.iter().map(|_| None).collect(),
@@ -185,7 +193,7 @@ impl World {
             self.plan_fault();
         }
         let end = self.heals_at.plus_millis(PATIENCE_MS);
-        while let Some(Reverse((at, _, event))) = self.events.pop() {
+        while let Some(((at, _), event)) = self.events.pop_first() {
             self.now = at;
             self.observer.now = at;
             if !self.is_healing && self.heals_at <= at {
@@ -216,6 +224,8 @@ impl World {
             Event::ToClient(id, bytes) => self.bytes_to_client(id, &bytes),
             Event::ClosedByClient(id) => self.closed_by_client(id),
             Event::ClosedByServer(id) => self.closed_by_server(id),
+            Event::Packet(envelope) => self.packet_arrives(*envelope),
+            Event::LinkClosed(machine, peer) => self.link_closed(machine, peer),
             Event::Fault => self.fault(),
             Event::NetworkHeals => self.heal_network(),
         }
@@ -224,7 +234,7 @@ impl World {
     /// Has something happen later.
     fn plan(&mut self, at: Instant, event: Event) {
         self.event_count += 1;
-        self.events.push(Reverse((at.max(self.now), self.event_count, event)));
+        self.events.insert((at.max(self.now), self.event_count), event);
     }
 
     // Clients.
