@@ -36,7 +36,7 @@ use self::{
 };
 use crate::{
     batch::Base,
-    consensus::{Consensus, Ready, Record, Remembered},
+    consensus::{Consensus, Ready, Record, Remembered, message::Offer},
     ids::{Ballot, Instant, Life, LogPos, ReplicaId, SessionId, Slot, WallTime},
     limits::BATCH_BYTES_TARGET,
     mutant::{Mutant, is_broken},
@@ -169,6 +169,13 @@ impl Replica {
     #[must_use]
     pub fn config(&self) -> &Config {
         self.consensus.config()
+    }
+
+    /// The snapshot that it is receiving. With the last of its chunks the driver needs the
+    /// configuration that belongs to it.
+    #[must_use]
+    pub fn offer(&self) -> Option<&Offer> {
+        self.transfer.offer()
     }
 
     /// Bytes of commands of its own clients that are not committed. The driver takes no further

@@ -140,6 +140,12 @@ impl Transfer {
         received.is_sound.then_some(done.offer)
     }
 
+    /// What is being received: a driver writes its configuration behind the chunks.
+    #[must_use]
+    pub fn offer(&self) -> Option<&Offer> {
+        self.under_way.as_ref().map(|current| &current.offer)
+    }
+
     /// What is being received, and how many of its chunks were handed out. For reports.
     #[must_use]
     pub fn progress(&self) -> Option<(Slot, u32)> {

@@ -11,7 +11,10 @@ use alloc::{
 
 use crate::{
     batch::{Base, Batch, BatchKind},
-    consensus::{config::Voter, message::Message},
+    consensus::{
+        config::{Config, Voter},
+        message::Message,
+    },
     ids::{Ballot, Instant, LogPos, Slot},
     replica::{ReplicaStatus, message::PeerMessage},
     state::State,
@@ -27,6 +30,8 @@ struct OnDisk {
     durable: LogPos,
     /// The highest promise that is durable.
     promised: Ballot,
+    /// The last slot that was handed to the log.
+    end: Slot,
     /// The log: the end of it at each slot, as far back as anybody may ask.
     log: BTreeMap<Slot, Base>,
 }
@@ -73,6 +78,8 @@ pub struct Invariants {
     digests: BTreeMap<Slot, (u64, usize, usize)>,
     /// The same of whole States as bytes.
     images: BTreeMap<Slot, u64>,
+    /// The newest decided configuration.
+    config: Config,
     /// The commit slot of each process that runs, and its end (I7).
     commits: BTreeMap<Voter, Slot>,
     /// Most slots that a log may have behind its commit slot (I8).
@@ -98,7 +105,20 @@ impl Invariants {
         &self.decided_at
     }
 
-    /// A process starts with what recovery found.
+    /// Who votes, by the newest configuration that is decided.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Whether what recovery found lacks what was durable.
+    #[must_use]
+    pub fn is_short(&self, who: Voter, recovered: &Recovered) -> bool {
+        self.on_disk.get(&who).is_some_and(|disk| recovered.appended < disk.durable)
+    }
+
+    /// A process starts with what recovery found: everything that was durable, and possibly some of
+    /// what was on its way, in order.
     pub fn recovered(&mut self, who: Voter, recovered: &Recovered) {
         let disk = self.on_disk.entry(who).or_default();
         let found = recovered.appended;
@@ -119,11 +139,13 @@ impl Invariants {
             assert!(expected == last, "{who:?} had {expected:?} and recovers {last:?}");
         }
         disk.promised = recovered.promised;
+        disk.end = last.slot;
         self.commits.insert(who, recovered.base.slot);
     }
 
-    /// A replica hands something to its log.
-    pub fn appended(&mut self, who: Voter, append: &Append) {
+    /// A replica hands something to its log. Returns whether that takes the place of batches.
+    pub fn appended(&mut self, who: Voter, append: &Append) -> bool {
+        let mut is_truncation = false;
         if let AppendKind::Batch { ballot, batch } = &append.kind {
             let header = &batch.header;
             assert!(header.origin <= *ballot, "I3: {:?} under {ballot:?}", header.origin);
@@ -132,7 +154,13 @@ impl Invariants {
             let commit = self.commits.get(&who).copied().unwrap_or_default();
             assert!(commit < header.slot, "I7: {who:?} stores {:?} below {commit:?}", header.slot);
         }
-        self.on_disk.entry(who).or_default().pending.push_back(append.clone());
+        let disk = self.on_disk.entry(who).or_default();
+        if let AppendKind::Batch { batch, .. } = &append.kind {
+            is_truncation = batch.header.slot <= disk.end;
+            disk.end = batch.header.slot;
+        }
+        disk.pending.push_back(append.clone());
+        is_truncation
     }
 
     /// The disk has everything up to `durable`.
@@ -155,6 +183,10 @@ impl Invariants {
             None => {
                 assert!(index == self.decided.len(), "{who:?} leaves out slots at {header:?}");
                 self.check_order(batch);
+                if header.kind == BatchKind::Config {
+                    let config = Config::decode(&batch.payload);
+                    self.config = config.expect("a configuration is one");
+                }
                 self.decided.push(batch.clone());
                 self.decided_at.push(now);
             }

@@ -64,6 +64,8 @@ pub enum OpenError {
     Damage(Damage),
     /// Both superblocks are, and there is something else.
     LostSuperblocks,
+    /// It can be used, and lacks what was durable: nobody but the simulator can know.
+    Short,
 }
 
 impl From<DiskError> for OpenError {

@@ -13,8 +13,8 @@ use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 use core::mem;
 
 use self::{
-    peers::Incoming,
     connection::{Connection, ConnectionId, Ending},
+    peers::Incoming,
     shard::Shard,
 };
 use super::{
@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     batch::{Batch, BatchKind, Commands},
-    ids::{Instant, Life, Owner, ReplicaId, SessionId, Slot, WallTime, Xid},
+    ids::{Ballot, Instant, Life, Owner, ReplicaId, SessionId, Slot, WallTime, Xid},
     replica::{
         Bounds, Config, Input, Output, ReadId, Replica, ReplicaConfig, Settings, Timing, Voter,
         message::Envelope,
@@ -70,8 +70,7 @@ impl ServerSettings {
     /// What the replica is told.
     fn consensus(&self, own: Voter, life: Life) -> Settings {
         let is_alone = self.founders == [own.id];
-        let config =
-            if is_alone { Config::new([own].to_vec()) } else { Config::unformed() };
+        let config = if is_alone { Config::new([own].to_vec()) } else { Config::unformed() };
         Settings {
             founders: if is_alone { Vec::new() } else { self.founders.clone() },
             bounds: self.bounds.clone(),
@@ -123,6 +122,8 @@ pub struct Process {
     /// Batches up to here were in the log at the start: clients are let in behind them.
     serves_from: Slot,
     batches_since_snapshot: u64,
+    /// The ballot under which it led after the last turn.
+    leads: Option<Ballot>,
     turn_at: Instant,
     touch_at: Instant,
     reap_at: Instant,
@@ -145,6 +146,9 @@ impl Process {
         let place = OpenSettings { replica: id, segment_blocks: settings.segment_blocks };
         let opened = open(disk, place, chance.purpose("directory", moment.now.0), moment.now)?;
         let own = Voter { id, incarnation: opened.incarnation };
+        if observer.invariants.is_short(own, &opened.recovered) {
+            return Err(OpenError::Short);
+        }
         note_opened(own, &opened, observer);
         let Opened { directory, recovered, state, .. } = opened;
         let serves_from = recovered.last().slot;
@@ -168,6 +172,7 @@ impl Process {
             decided: BTreeMap::new(),
             serves_from,
             batches_since_snapshot: 0,
+            leads: None,
             incoming: Incoming::default(),
             turn_at: moment.local,
             touch_at: moment.local.plus_millis(settings.tick_ms / 2),
@@ -246,7 +251,7 @@ impl Process {
         self.speak(disk, observer, &mut effects);
         self.write_incoming();
         self.look_at_disk(moment, disk, observer)?;
-        observer.invariants.stands(self.own, &self.replica.status());
+        self.look_at_role(observer);
         self.archive_if_due(moment, disk, observer);
         if moment.local >= self.turn_at {
             self.turn_at = moment.local.plus_millis(self.settings.turn_ms);
@@ -256,6 +261,22 @@ impl Process {
             self.turn_at = moment.local;
         }
         Ok(effects)
+    }
+
+    fn look_at_role(&mut self, observer: &mut Observer) {
+        let status = self.replica.status();
+        observer.invariants.stands(self.own, &status);
+        if self.leads != status.leading {
+            self.leads = status.leading;
+            let (who, end) = (&self.own.id.0, status.end.slot);
+            match status.leading {
+                None => observer.note(who, format_args!("leads no more")),
+                Some(ballot) => {
+                    observer.coverage.count(Situation::Election);
+                    observer.note(who, format_args!("leads under {ballot:?} from {end:?}"));
+                }
+            }
+        }
     }
 
     /// Takes what the disk has done, and gives it more to do.
@@ -322,7 +343,8 @@ impl Process {
 
     fn carry_out(&mut self, moment: Moment, observer: &mut Observer) {
         for append in &self.output.appends {
-            observer.invariants.appended(self.own, append);
+            let is_truncation = observer.invariants.appended(self.own, append);
+            observer.coverage.count_many(Situation::Truncation, u64::from(is_truncation));
         }
         self.directory.push(&mut self.output.appends);
         self.install(observer);
@@ -355,12 +377,29 @@ impl Process {
             observer.coverage.count(Situation::LargeBatch);
         }
         if committed.header.kind == BatchKind::Config {
-            self.config = batch.payload.clone();
+            self.note_config(&batch.payload, observer);
         }
         self.decided.insert(batch.header.slot, batch.clone());
         self.shard.apply_batch(&committed, observer);
         observer.invariants.applied(self.own, &self.shard.state);
         self.batches_since_snapshot += 1;
+    }
+
+    fn note_config(&mut self, payload: &Arc<[u8]>, observer: &mut Observer) {
+        let decode = |bytes: &[u8]| Config::decode(bytes).unwrap_or_default();
+        let (before, config) = (decode(&self.config), decode(payload));
+        let ids = |config: &Config| -> Vec<ReplicaId> {
+            config.voters().iter().map(|voter| voter.id).collect()
+        };
+        observer.coverage.count(if !before.is_formed() {
+            Situation::Formation
+        } else if ids(&before) == ids(&config) {
+            Situation::Admission
+        } else {
+            Situation::MembersChanged
+        });
+        observer.note(&self.own.id.0, format_args!("{config:?}"));
+        self.config = payload.clone();
     }
 
     /// What a leader finds to do: sessions of which nothing was heard, containers and TTL znodes that

@@ -3,6 +3,7 @@
 use super::{Event, World};
 use crate::{
     ids::Instant,
+    replica::{Config, Voter},
     sim::{
         coverage::Situation,
         directory::{self, OpenError},
@@ -31,14 +32,22 @@ impl World {
             FaultKind::Network => self.fault_of_network(),
             FaultKind::Client => self.fault_of_client(),
             FaultKind::Clock => self.fault_of_clock(machine),
-            // Need others.
-            FaultKind::Wipe | FaultKind::Member => {}
+            FaultKind::Wipe => self.lose_directory(machine),
+            FaultKind::Member => self.change_members(),
         }
     }
 
     fn crash(&mut self, machine: usize) {
         let death = Death::any(&mut self.chance);
-        if self.chance.one_in(2) {
+        if self.chance.one_in(6) {
+            // A stop that was announced.
+            if let Some(process) = &mut self.machines[machine].process {
+                process.hand_over();
+                let at = self.now.plus_millis(self.chance.between(1, 500));
+                self.plan(at, Event::Kill(machine));
+                self.plan_turn_soon(machine);
+            }
+        } else if self.chance.one_in(2) {
             // In the middle of what the disk does next, also of a start.
             self.machines[machine].death = death;
             let count = self.chance.up_to(30);
@@ -50,7 +59,7 @@ impl World {
     }
 
     fn fault_of_disk(&mut self, index: usize) {
-        let choice = self.chance.below(4);
+        let choice = self.chance.below(if self.may_lose(index) { 8 } else { 4 });
         let machine = &mut self.machines[index];
         match choice {
             0 => {
@@ -65,7 +74,112 @@ impl World {
                 machine.disk.fail_in(count);
                 self.note_trouble(self.now.plus_millis(10_000));
             }
-            _ => self.rot_something_spare(index),
+            2 | 3 => self.rot_something_spare(index),
+            4 | 5 => self.rot_something(index),
+            _ => self.misdirect(index),
+        }
+    }
+
+    /// Whether something that this machine has acknowledged may be lost: its directory is the only
+    /// one that is not whole, and the others are enough to go on. (With two voters they are not.)
+    fn may_lose(&self, index: usize) -> bool {
+        let config = self.observer.invariants.config();
+        let machine = &self.machines[index];
+        let votes = config.voter(machine.id).is_some();
+        let is_known = machine.incarnation.is_some() && !machine.is_rotten;
+        self.is_whole() && is_known && (!votes || 2 < config.voters().len())
+    }
+
+    /// A sector of the log changes while the server is stopped for a moment.
+    fn rot_something(&mut self, index: usize) {
+        let segments = directory::segment_names(&self.machines[index].disk);
+        if segments.is_empty() {
+            return;
+        }
+        let name = segments[self.chance.below(segments.len())].clone();
+        if self.machines[index].process.is_some() {
+            self.die(index, Death::Kill);
+        }
+        self.rot(index, &name);
+    }
+
+    /// The next write of the log goes to another place. Soon after, the server is restarted, so that
+    /// it may notice.
+    fn misdirect(&mut self, index: usize) {
+        let machine = &mut self.machines[index];
+        machine.disk.misdirect_next();
+        machine.is_rotten = true;
+        machine.is_misdirected = true;
+        self.observer.coverage.count(Situation::Misdirected);
+        self.observer.note(&"world", format_args!("a write of {index} goes elsewhere"));
+        let at = self.now.plus_millis(self.chance.between(10, 3_000));
+        self.plan(at, Event::Kill(index));
+    }
+
+    fn lose_directory(&mut self, index: usize) {
+        if self.is_alone() || !self.may_lose(index) {
+            return;
+        }
+        if self.machines[index].process.is_some() {
+            self.die(index, Death::PowerCut);
+        }
+        self.observer.coverage.count(Situation::Wipe);
+        self.observer.note(&"world", format_args!("{index} loses its directory"));
+        self.wipe(index);
+    }
+
+    /// An operator asks whoever leads for other members.
+    fn change_members(&mut self) {
+        let Some(leader) = self.leader() else { return };
+        let Some(config) = self.other_members() else { return };
+        self.observer.note(&"world", format_args!("asks {leader} for {config:?}"));
+        if let Some(process) = &mut self.machines[leader].process {
+            process.reconfigure(config);
+            self.plan_turn_soon(leader);
+        }
+    }
+
+    /// One more voter, or one less, of those that there are.
+    fn other_members(&mut self) -> Option<Config> {
+        let config = self.observer.invariants.config().clone();
+        if self.is_alone() || !config.is_formed() {
+            return None;
+        }
+        let index = self.chance.below(self.machines.len());
+        let machine = &self.machines[index];
+        let own = Voter { id: machine.id, incarnation: machine.incarnation? };
+        let mut voters = config.voters().to_vec();
+        let mut observers = config.observers().to_vec();
+        let is_voter = config.voter(own.id).is_some();
+        voters.retain(|voter| voter.id != own.id);
+        observers.retain(|observer| observer.id != own.id);
+        match (is_voter, self.chance.one_in(2)) {
+            (true, _) if voters.is_empty() => return None,
+            (true, true) => observers.push(own),
+            (true, false) => {}
+            (false, _) => voters.push(own),
+        }
+        Some(config.with_members(voters, observers))
+    }
+
+    /// Whoever says that it leads; of several, the one with the highest ballot.
+    pub(super) fn leader(&self) -> Option<usize> {
+        let ballot = |index: &usize| {
+            let process = self.machines[*index].process.as_ref()?;
+            process.replica().status().leading
+        };
+        let leaders = (0..self.machines.len()).filter(|index| ballot(index).is_some());
+        leaders.max_by_key(|index| ballot(index))
+    }
+
+    fn rot(&mut self, index: usize, name: &str) {
+        let machine = &mut self.machines[index];
+        let len = machine.disk.read(name).map_or(0, <[u8]>::len);
+        if 0 < len {
+            machine.is_rotten = true;
+            let offset = self.chance.below(len);
+            machine.disk.rot(name, offset);
+            self.observer.note(&"world", format_args!("{name} of {index} rots at {offset}"));
         }
     }
 
@@ -82,14 +196,7 @@ impl World {
             _ => directory::superblock_name(self.chance.below(2)),
         };
         self.die(index, Death::Kill);
-        let machine = &mut self.machines[index];
-        let len = machine.disk.read(&name).map_or(0, <[u8]>::len);
-        if 0 < len {
-            machine.is_rotten = true;
-            let offset = self.chance.below(len);
-            machine.disk.rot(&name, offset);
-            self.observer.note(&"world", format_args!("{name} of {index} rots at {offset}"));
-        }
+        self.rot(index, &name);
     }
 
     fn fault_of_network(&mut self) {
@@ -97,7 +204,9 @@ impl World {
         if count < 2 {
             return;
         }
-        let partition = Partition::any(count, None, &mut self.chance);
+        let leader = self.leader();
+        let partition = Partition::any(count, leader, &mut self.chance);
+        self.observer.coverage.count(Situation::Partition);
         self.observer.note(&"world", format_args!("network: {partition:?}"));
         self.network.partition(&partition);
         if self.chance.one_in(2) {
@@ -158,7 +267,7 @@ impl World {
         let now = Instant(self.now.0 + 1);
         match directory::open(&mut machine.disk, settings, self.chance.fork(), now) {
             Ok(opened) => {
-                let own = crate::replica::Voter { id: machine.id, incarnation: opened.incarnation };
+                let own = Voter { id: machine.id, incarnation: opened.incarnation };
                 self.observer.invariants.recovered(own, &opened.recovered);
             }
             Err(OpenError::Damage(damage)) => {

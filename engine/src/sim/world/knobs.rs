@@ -1,11 +1,13 @@
 //! How a world is made: drawn from the seed, so that what is rare elsewhere is common in some.
 
-use crate::sim::{
-    chance::Chance, client, disk::DiskSettings, server::ServerSettings, workload::Workload,
+use crate::{
+    ids::ReplicaId,
+    replica::{Bounds, Timing},
+    sim::{chance::Chance, client, disk::DiskSettings, server::ServerSettings, workload::Workload},
 };
 
-/// Most voters of a world. One, until replicas speak to each other.
-pub const VOTERS_MAX: usize = 1;
+/// Most voters of a world.
+pub const VOTERS_MAX: usize = 7;
 
 /// What is drawn.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -38,7 +40,10 @@ impl Knobs {
     /// Those of a seed.
     #[must_use]
     pub fn draw(chance: &mut Chance) -> Self {
+        let voters = chance.pick(&[1, 1, 2, 3, 3, 3, 3, 4, 5, 5, VOTERS_MAX]);
+        let observers = if voters == 1 { 0 } else { chance.pick(&[0, 0, 0, 1, 2]) };
         let tick_ms = chance.pick(&[50, 100, 250]);
+        let bounds = Self::draw_bounds(chance);
         let server = ServerSettings {
             segment_blocks: u32::try_from(chance.pick(&[24, 32, 64, 256])).expect("small"),
             snapshot_batches: chance.pick(&[3, 10, 40, 200]),
@@ -47,6 +52,10 @@ impl Knobs {
             tick_ms,
             turn_ms: chance.between(5, 20),
             reap_ms: chance.between(100, 2000),
+            founders: (1..=voters).map(id).collect(),
+            bounds,
+            timing: Timing::default(),
+            all_to_all: voters <= 5 && chance.one_in(4),
         };
         let disk = DiskSettings {
             atomic_bytes: 4096,
@@ -54,17 +63,26 @@ impl Knobs {
             flush_ns: chance.pick(&[50_000, 1_000_000, 10_000_000]),
         };
         Self {
-            voters: 1 + chance.below(VOTERS_MAX),
-            observers: 0,
+            voters,
+            observers,
             clients: 1 + chance.below(6),
             trouble_ms: chance.between(2_000, 20_000),
             calm_ms: chance.between(500, 3_000),
             fault_ms: chance.pick(&[200, 1_000, 4_000]),
-            window: 64,
+            window: window(&server.bounds),
             server,
             disk,
             think_ms: chance.pick(&[5, 30, 200]),
             timeout_ms: tick_ms * chance.between(3, 30),
+        }
+    }
+
+    fn draw_bounds(chance: &mut Chance) -> Bounds {
+        Bounds {
+            window_slots_max: chance.pick(&[1, 3, 64]),
+            kept_slots_max: chance.pick(&[0, 3, 64]),
+            message_bytes_max: chance.pick(&[1, 500, 1 << 20]),
+            ..Bounds::default()
         }
     }
 
@@ -86,4 +104,14 @@ impl Knobs {
             ends_one_in: chance.pick(&[0, 80, 20]),
         }
     }
+}
+
+fn id(number: usize) -> ReplicaId {
+    ReplicaId(u16::try_from(number).expect("a few"))
+}
+
+/// Beside what the window has room for, every leader that did not come far may have left a batch of
+/// its own.
+fn window(bounds: &Bounds) -> u64 {
+    u64::try_from(bounds.window_slots_max).expect("64 bits") + 64
 }

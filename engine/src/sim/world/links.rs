@@ -3,7 +3,11 @@
 use alloc::{boxed::Box, vec::Vec};
 
 use super::{Event, World};
-use crate::{ids::ReplicaId, replica::message::Envelope, sim::faults::Death};
+use crate::{
+    ids::ReplicaId,
+    replica::message::Envelope,
+    sim::{coverage::Situation, faults::Death},
+};
 
 impl World {
     /// What a server has for others.
@@ -48,6 +52,7 @@ impl World {
     pub(super) fn link_closed(&mut self, index: usize, peer: ReplicaId) {
         if let Some(process) = &mut self.machines[index].process {
             process.link_closed(peer);
+            self.observer.coverage.count(Situation::LinkClosed);
             self.plan_turn_soon(index);
         }
     }

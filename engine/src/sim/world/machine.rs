@@ -4,7 +4,7 @@ use alloc::{format, string::String};
 
 use super::{Knobs, World};
 use crate::{
-    ids::{Instant, ReplicaId, WallTime},
+    ids::{Incarnation, Instant, ReplicaId, WallTime},
     sim::{
         chance::Chance,
         coverage::Situation,
@@ -70,6 +70,10 @@ pub(super) struct Machine {
     refuses: bool,
     /// Something on the disk was changed, and no start has coped with it yet.
     pub(super) is_rotten: bool,
+    /// A write went to another place: what should be there may be missed by nobody.
+    pub(super) is_misdirected: bool,
+    /// The data directory, once there is one.
+    pub(super) incarnation: Option<Incarnation>,
     chance: Chance,
 }
 
@@ -92,6 +96,8 @@ impl Machine {
             death: Death::Kill,
             refuses: false,
             is_rotten: false,
+            is_misdirected: false,
+            incarnation: None,
             chance,
         }
     }
@@ -124,8 +130,10 @@ impl World {
             Process::start(id, settings, chance, moment, &mut machine.disk, &mut self.observer);
         match started {
             Ok(process) => {
+                machine.incarnation = Some(process.own().incarnation);
                 machine.process = Some(process);
                 machine.is_rotten = false;
+                machine.is_misdirected = false;
                 self.plan_turn(index, self.now);
             }
             Err(OpenError::Disk(error)) => {
@@ -133,13 +141,59 @@ impl World {
                 self.observer.note(&id.0, format_args!("cannot start: {error:?}"));
                 self.die_of(index, error);
             }
-            Err(error) => {
-                self.observer.coverage.count(Situation::DamagedLog);
-                self.observer.note(&id.0, format_args!("refuses to start: {error:?}"));
-                assert!(self.machines[index].is_rotten, "{id:?} is well, and says {error:?}");
-                self.machines[index].refuses = true;
-            }
+            Err(error) => self.cannot_be_used(index, &error),
         }
+    }
+
+    /// A directory is damaged. A server that is alone stops with its report. Others begin anew with
+    /// an empty directory, as somebody else, and come back by what the others have.
+    fn cannot_be_used(&mut self, index: usize, error: &OpenError) {
+        let is_alone = self.is_alone();
+        let machine = &mut self.machines[index];
+        let id = machine.id;
+        self.observer.note(&id.0, format_args!("cannot be used: {error:?}"));
+        if *error == OpenError::Short {
+            // The last writes went elsewhere, and nothing that followed witnesses them.
+            assert!(machine.is_misdirected, "{id:?} is well, and lacks what was durable");
+        } else {
+            assert!(machine.is_rotten, "{id:?} is well, and says {error:?}");
+            self.observer.coverage.count(Situation::DamagedLog);
+        }
+        if is_alone {
+            machine.refuses = true;
+            return;
+        }
+        self.observer.coverage.count(Situation::DamageWiped);
+        self.wipe(index);
+        let restart = self.now.plus_millis(self.chance.between(1, 1_000));
+        self.plan(restart, super::Event::Start(index));
+    }
+
+    /// Everything on a machine's disk is lost. Its process must be gone.
+    pub(super) fn wipe(&mut self, index: usize) {
+        let machine = &mut self.machines[index];
+        assert!(machine.process.is_none(), "a process has its directory");
+        machine.disk.wipe();
+        machine.incarnation = None;
+        machine.is_rotten = false;
+        machine.is_misdirected = false;
+    }
+
+    /// Whether there is only one server.
+    pub(super) fn is_alone(&self) -> bool {
+        self.machines.len() == 1
+    }
+
+    /// Whether every voter has the data directory that the configuration names, and none of them is
+    /// damaged: only then may something that was acknowledged be lost on one of them.
+    pub(super) fn is_whole(&self) -> bool {
+        let voters = self.observer.invariants.config().voters();
+        !voters.is_empty()
+            && voters.iter().all(|voter| {
+                let index = usize::from(voter.id.0) - 1;
+                let machine = &self.machines[index];
+                machine.incarnation == Some(voter.incarnation) && !machine.is_rotten
+            })
     }
 
     /// Has a server take a turn.

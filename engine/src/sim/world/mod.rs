@@ -10,14 +10,8 @@ mod knobs;
 mod links;
 mod machine;
 
-use alloc::{
-    boxed::Box,
-    collections::BTreeMap,
-    format,
-    string::String,
-    vec::Vec,
-};
 pub use self::knobs::{Knobs, VOTERS_MAX};
+use alloc::{boxed::Box, collections::BTreeMap, format, string::String, vec::Vec};
 
 use self::{connections::Connections, machine::Machine};
 use super::{
@@ -28,7 +22,7 @@ use super::{
     },
     client::{Client, ClientAct},
     coverage::Coverage,
-    faults::FaultKind,
+    faults::{Death, FaultKind},
     history::History,
     network::Network,
     observer::Observer,
@@ -95,6 +89,8 @@ enum Event {
     LinkClosed(usize, ReplicaId),
     /// Something goes wrong.
     Fault,
+    /// A server is killed.
+    Kill(usize),
     /// The network is whole again.
     NetworkHeals,
 }
@@ -227,6 +223,11 @@ impl World {
             Event::Packet(envelope) => self.packet_arrives(*envelope),
             Event::LinkClosed(machine, peer) => self.link_closed(machine, peer),
             Event::Fault => self.fault(),
+            Event::Kill(machine) => {
+                if self.machines[machine].process.is_some() {
+                    self.die(machine, Death::Kill);
+                }
+            }
             Event::NetworkHeals => self.heal_network(),
         }
     }
