@@ -43,7 +43,7 @@ pub enum ClientAct {
 }
 
 /// How a client behaves.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Options {
     /// How many servers there are to choose from.
     pub servers: usize,
@@ -71,6 +71,21 @@ impl Default for Options {
             think_ms: 100,
             moves_one_in: 40,
             ends_one_in: 80,
+        }
+    }
+}
+
+impl Options {
+    /// Those of one client of many: what it does, how fast, and how much at a time, by chance.
+    #[must_use]
+    pub fn draw(chance: &mut Chance, servers: usize, timeout_ms: i32) -> Self {
+        Self {
+            servers,
+            timeout_ms,
+            workload: Workload::ALL[chance.below(Workload::ALL.len())],
+            pipeline_max: 1 + chance.below(6),
+            think_ms: 1 + chance.below(300),
+            ..Self::default()
         }
     }
 }
@@ -275,9 +290,8 @@ impl Client {
 
     fn connect(&mut self, now: Instant) {
         let timeout_ms = self.timeout_ms * 2 / 3;
-        self.server = (self.server + 1) % self.options.servers;
-        if self.options.servers > 1 && self.chance.one_in(4) {
-            self.server = self.chance.below(self.options.servers);
+        if let others @ 1.. = self.options.servers - 1 {
+            self.server = (self.server + 1 + self.chance.below(others)) % self.options.servers;
         }
         let until = now.plus_millis(timeout_ms.max(1));
         self.phase = Phase::Connecting { until, is_greeted: false };
@@ -373,7 +387,7 @@ impl Client {
         if header.xid != PING_XID && header.zxid > self.last_zxid {
             self.last_zxid = header.zxid;
         }
-        self.answered(now, header, ask, answer);
+        self.answered(now, header, &ask, answer);
         Ok(())
     }
 
@@ -381,12 +395,12 @@ impl Client {
         &mut self,
         now: Instant,
         header: ReplyHeader,
-        ask: Ask,
+        ask: &Ask,
         answer: Result<Answer, ErrorCode>,
     ) {
-        let is_over = ask == Ask::Close && answer.is_ok();
-        self.watching.note_answer(&ask, &answer);
-        self.workshop.note_answer(&ask, &answer);
+        let is_over = *ask == Ask::Close && answer.is_ok();
+        self.watching.note_answer(ask, &answer);
+        self.workshop.note_answer(ask, &answer);
         let ReplyHeader { xid, zxid, .. } = header;
         self.note(now, Entry::Replied { xid, zxid, answer });
         if is_over {

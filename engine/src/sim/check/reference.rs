@@ -6,7 +6,7 @@
 //! literally.
 
 use alloc::{
-    borrow::ToOwned,
+    borrow::{Cow, ToOwned},
     collections::BTreeMap,
     format,
     string::{String, ToString},
@@ -21,12 +21,13 @@ use crate::{
         error_code::ErrorCode,
         path,
         records::{Acl, Id, Stat, perms},
-        request::SetWatches,
+        reply::Reply,
+        request::{Read, SetWatches},
     },
     shared_bytes::SharedStr,
     sim::ask::{Answer, Ask, world_acl},
     state::{
-        ChangeKind, Outcome,
+        ChangeKind, Outcome, Reader, State,
         command::{Command, CreateKind, CreateOp, Op},
     },
 };
@@ -253,14 +254,42 @@ impl Reference {
         below.filter(|name| !name.contains('/')).map(ToOwned::to_owned)
     }
 
-    /// Whether there is an ephemeral znode exactly of sessions that are open: the first that
-    /// outlived its session.
+    /// An ephemeral znode that has outlived its session. There is none, ever.
     #[must_use]
     pub fn orphan(&self) -> Option<&str> {
         let is_orphan = |node: &Node| {
             node.kind == CreateKind::Ephemeral && !self.sessions.contains_key(&node.owner)
         };
         self.nodes.iter().find(|(_, node)| is_orphan(node)).map(|(path, _)| path.as_str())
+    }
+
+    /// The first thing in which a State differs.
+    #[must_use]
+    pub fn differs_from(&self, state: &State) -> Option<String> {
+        if (state.last_zxid(), state.znode_count()) != (self.zxid, self.nodes.len() + 1) {
+            let found = (state.last_zxid(), state.znode_count());
+            return Some(format!("{found:?}, and not {:?}", (self.zxid, self.nodes.len() + 1)));
+        }
+        for (path, node) in &self.nodes {
+            let found = seen_of(state, path);
+            let expected = (Some(self.stat(path)), node.data.clone(), Some(node.acl.clone()));
+            if found != expected {
+                return Some(format!("{path:?} is {found:?}, and not {expected:?}"));
+            }
+        }
+        let expected = self.sessions.iter().map(|(id, session)| {
+            let OpenSession { owner, password, timeout_ms } = *session;
+            let owned = |node: &Node| node.kind == CreateKind::Ephemeral && node.owner == *id;
+            let its = self.nodes.iter().filter(|(_, node)| owned(node));
+            let its: Vec<&str> = its.map(|(path, _)| path.as_str()).collect();
+            (*id, owner, password, timeout_ms, its)
+        });
+        let found = state.sessions().map(|(id, session)| {
+            let its = session.ephemerals().map(|path| path.as_str()).collect();
+            (id, session.owner, session.password, session.timeout_ms, its)
+        });
+        let [expected, found]: [Vec<_>; 2] = [expected.collect(), found.collect()];
+        (expected != found).then(|| format!("sessions are {found:?}, and not {expected:?}"))
     }
 
     fn tell(&mut self, kind: ChangeKind, path: &str) {
@@ -428,6 +457,21 @@ impl Reference {
         self.tell(ChangeKind::Deleted, path);
         self.tell(ChangeKind::ChildrenChanged, &parent);
     }
+}
+
+/// What a State has at `path`: Stat, data, ACL.
+fn seen_of(state: &State, path: &str) -> (Option<Stat>, Option<Vec<u8>>, Option<Vec<Acl>>) {
+    let reader = Reader { session: SessionId(0), auth: &[], skip_acl: true };
+    let path = Cow::Borrowed(path);
+    let data = match state.read(&reader, &Read::GetData { path: path.clone(), watch: false }) {
+        Ok(Reply::Data { data, .. }) => data.map(<[u8]>::to_owned),
+        _ => None,
+    };
+    let acl = match state.read(&reader, &Read::GetAcl { path: path.clone() }) {
+        Ok(Reply::Acl { acl, .. }) => Some(acl.into_owned()),
+        _ => None,
+    };
+    (state.stat_of(&path), data, acl)
 }
 
 /// Under which name a path is in the map.

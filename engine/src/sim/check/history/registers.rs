@@ -59,7 +59,10 @@ pub(super) fn check(connections: &[Connection<'_>], report: &mut Report) {
 
 fn check_register(path: &str, steps: &[Step], report: &mut Report) {
     match search(steps) {
-        Found::Order => report.counts.register_operations += steps.len(),
+        Found::Order => {
+            let known = steps.iter().filter(|step| step.to.is_some());
+            report.counts.register_operations += known.count();
+        }
         Found::TooMany => report.counts.undecided_registers += 1,
         Found::None { most } => {
             let known: Vec<&str> = steps

@@ -9,7 +9,10 @@ use super::{
     name,
     replay::{Closed, Replay, shown_owners},
 };
-use crate::ids::{Instant, SessionId, Zxid};
+use crate::{
+    ids::{Instant, SessionId, Zxid},
+    sim::ask::Ask,
+};
 
 pub(super) fn check(
     evidence: &Evidence<'_>,
@@ -19,6 +22,7 @@ pub(super) fn check(
 ) {
     for connection in connections {
         check_handshake(evidence, connection, replay, report);
+        check_end(evidence, connection, replay, report);
         check_owners(connection, replay, report);
     }
     let mut by_session: BTreeMap<SessionId, Vec<&Connection<'_>>> = BTreeMap::new();
@@ -54,6 +58,31 @@ fn check_handshake(
         let is_gone = closed.is_some_and(|closed| decided(closed).is_none_or(|when| when < at));
         report.expect(is_gone, Rule::Sessions, || {
             format!("client {client} was told that session {session} is gone, and it is open")
+        });
+    }
+}
+
+/// Nobody is answered for a session that was closed, nor resumes it.
+fn check_end(
+    evidence: &Evidence<'_>,
+    connection: &Connection<'_>,
+    replay: &Replay,
+    report: &mut Report,
+) {
+    let Some(closed) = replay.closed.get(&connection.session) else { return };
+    if let (Some((greeted, _)), Some(end)) =
+        (connection.greeted, evidence.decided_at.get(closed.batch))
+    {
+        report.expect(greeted <= *end, Rule::Sessions, || {
+            let Connection { client, session, .. } = connection;
+            format!("client {client} resumed session {session} after it was closed")
+        });
+    }
+    for operation in connection.operations.iter().filter(|one| *one.ask != Ask::Close) {
+        let zxid = operation.reply.map_or(Zxid::NONE, |reply| reply.zxid);
+        report.expect(zxid < closed.zxid, Rule::Sessions, || {
+            let name = name(connection, operation);
+            format!("answered as of {zxid}, closed at {}: {name}", closed.zxid)
         });
     }
 }

@@ -80,7 +80,7 @@ impl Watcher<'_> {
                 }
                 Received::Told { zxid, kind, path, .. } => {
                     report.counts.events += 1;
-                    self.told((zxid, kind, path.into()))?;
+                    self.told(&(zxid, kind, path.into()))?;
                 }
                 Received::Reply(index) => {
                     let missed = replay.missed.get(&(at, index)).map(Vec::as_slice);
@@ -97,13 +97,13 @@ impl Watcher<'_> {
         Ok(())
     }
 
-    fn told(&mut self, event: Event) -> Result<(), String> {
+    fn told(&mut self, event: &Event) -> Result<(), String> {
         if !self.caught_up.is_empty() {
             return Err(format!("{event:?} amid the answer to a setWatches"));
         }
         self.pass(event.0, true);
         match self.expected.pop_front() {
-            Some(expected) if expected == event => Ok(()),
+            Some(expected) if expected == *event => Ok(()),
             Some(expected) => Err(format!("told {event:?}, and {expected:?} comes first")),
             None => Err(format!("told {event:?}, which nothing caused or nobody watches")),
         }

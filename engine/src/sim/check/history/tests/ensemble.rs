@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use alloc::{sync::Arc, vec, vec::Vec};
 
-use super::super::{Evidence, Findings, check};
+use super::super::{Evidence, Findings, Rule, check};
 use crate::{
     batch::{Base, Batch, BatchHeader, BatchKind, Commands},
     ids::{Ballot, Epoch, Instant, Owner, ReplicaId, SessionId, WallTime, Xid, Zxid},
@@ -71,6 +71,29 @@ pub(super) enum Mutant {
 }
 
 impl Mutant {
+    /// The rule that it breaks; it may break others, too.
+    pub(super) fn breaks(self) -> Rule {
+        match self {
+            Self::SkipsEvent
+            | Self::TellsTwice
+            | Self::SwapsEvents
+            | Self::TellsLate
+            | Self::WatchStays
+            | Self::RestoresBlindly => Rule::Watches,
+            Self::ReadsBeforeOwnWrite
+            | Self::ReadsOldState
+            | Self::ReadsOldStateAndLies
+            | Self::AdmitsAhead => Rule::Reads,
+            Self::SyncsAtOnce => Rule::Sync,
+            Self::LogsTwice | Self::LosesCommand | Self::SwapsCommands | Self::LosesTail => {
+                Rule::SessionOrder
+            }
+            Self::ChangesData => Rule::Replay,
+            Self::IgnoresVersions => Rule::Registers,
+            Self::KeepsEphemerals | Self::ExpiresEarly | Self::DeniesSession => Rule::Sessions,
+        }
+    }
+
     pub(super) const ALL: [Self; 20] = [
         Self::SkipsEvent,
         Self::TellsTwice,
@@ -176,17 +199,11 @@ impl Ensemble {
     pub(super) fn new(seed: u64, clients: usize, mutant: Option<Mutant>) -> Self {
         let mut chance = Chance::new(seed);
         let servers = 1 + chance.below(4);
-        let options = |chance: &mut Chance, index: usize| Options {
-            servers,
-            timeout_ms: 2000,
-            workload: Workload::ALL[if index < 4 { index } else { chance.below(4) }],
-            pipeline_max: 1 + chance.below(6),
-            think_ms: 1 + chance.below(300),
-            ..Options::default()
-        };
         let mut made = Vec::new();
         for index in 0..clients {
-            let options = options(&mut chance, index);
+            let mut options = Options::draw(&mut chance, servers, 2000);
+            // The first ones differ.
+            options.workload = *Workload::ALL.get(index).unwrap_or(&options.workload);
             made.push(Client::new(index, chance.fork(), options));
         }
         let mut ensemble = Self {
@@ -246,7 +263,11 @@ impl Ensemble {
         check(&Evidence { log, history: &history, decided_at, calm: &calm })
     }
 
-    pub(super) fn states(&self) -> impl Iterator<Item = &State> {
+    /// The States of all servers, once they have applied the whole log.
+    pub(super) fn states(&mut self) -> impl Iterator<Item = &State> {
+        for server in &mut self.servers {
+            server.apply_upto(&self.log, self.log.len());
+        }
         self.servers.iter().map(|server| &server.state)
     }
 
@@ -435,10 +456,8 @@ impl Ensemble {
             Some(Mutant::LogsTwice) if self.chance.one_in(10) && is_of_client(&commands[last]) => {
                 commands.push(commands[last].clone());
             }
-            Some(Mutant::LosesCommand) if is_of_client(&commands[0]) => {
-                if self.chance.one_in(10) {
-                    commands.remove(0);
-                }
+            Some(Mutant::LosesCommand) if is_of_client(&commands[0]) && self.chance.one_in(10) => {
+                commands.remove(0);
             }
             Some(Mutant::SwapsCommands)
                 if last > 0 && commands[0].session == commands[1].session =>

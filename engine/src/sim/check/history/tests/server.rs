@@ -70,7 +70,7 @@ struct Connection {
 
 #[derive(Debug)]
 pub(super) struct Server {
-    index: usize,
+    index: i64,
     chance: Chance,
     mutant: Option<Mutant>,
     pub(super) state: State,
@@ -93,7 +93,7 @@ pub(super) struct Server {
 impl Server {
     pub(super) fn new(index: usize, chance: Chance, mutant: Option<Mutant>) -> Self {
         Self {
-            index,
+            index: i64::try_from(index).unwrap(),
             chance,
             mutant,
             state: State::new(),
@@ -216,7 +216,7 @@ impl Server {
         let mut session = request.session;
         let (mut password, op);
         if is_new {
-            session = SessionId((self.index as i64 + 1) << 32 | self.next_session);
+            session = SessionId((self.index + 1) << 32 | self.next_session);
             self.next_session += 1;
             password = [0; PASSWORD_BYTES];
             password[..8].copy_from_slice(&self.chance.draw().to_be_bytes());
@@ -366,13 +366,13 @@ impl Server {
         self.watches.restore(WatcherId(link), watches, &self.state, &mut missed);
         if self.mutant != Some(Mutant::RestoresBlindly) {
             for (kind, path) in missed {
-                self.tell(link, kind, path, WatchEvent::CAUGHT_UP);
+                self.tell(link, kind, &path, WatchEvent::CAUGHT_UP);
             }
         }
         self.reply(link, xid, self.state.last_zxid(), Ok(&Reply::Empty));
     }
 
-    fn tell(&mut self, link: u64, kind: ChangeKind, path: SharedStr, zxid: Zxid) {
+    fn tell(&mut self, link: u64, kind: ChangeKind, path: &SharedStr, zxid: Zxid) {
         let event = match kind {
             ChangeKind::Created => EventKind::Created,
             ChangeKind::Deleted => EventKind::Deleted,
@@ -391,7 +391,7 @@ impl Server {
             connection.output.push((true, out));
         }
         if self.mutant == Some(Mutant::WatchStays) {
-            self.watches.add(WatcherId(link), &path, WatchKind::Data);
+            self.watches.add(WatcherId(link), path, WatchKind::Data);
         }
     }
 
@@ -422,7 +422,7 @@ impl Server {
             let mut watchers = Vec::new();
             self.watches.fire(change, &mut watchers);
             for watcher in watchers {
-                self.tell(watcher.0, change.kind, change.path.clone(), change.zxid);
+                self.tell(watcher.0, change.kind, &change.path, change.zxid);
             }
         }
         if let Some(link) = self.owners.get(&command.owner).copied() {
