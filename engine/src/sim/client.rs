@@ -106,6 +106,19 @@ enum Phase {
     Stopped,
 }
 
+/// How far a client is that winds down.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Farewell {
+    /// It does not wind down.
+    No,
+    /// It must ask once more.
+    Due,
+    /// It has asked.
+    Asked,
+    /// It was answered.
+    Done,
+}
+
 /// A request without an answer.
 #[derive(Clone, Debug)]
 struct Pending {
@@ -136,7 +149,7 @@ pub struct Client {
     heard: Instant,
     spoke: Instant,
     thinks_at: Instant,
-    is_winding_down: bool,
+    farewell: Farewell,
     record: Record,
 }
 
@@ -162,7 +175,7 @@ impl Client {
             heard: Instant(0),
             spoke: Instant(0),
             thinks_at: Instant(0),
-            is_winding_down: false,
+            farewell: Farewell::No,
             record: Record { client: id, entries: Vec::new() },
             chance,
             options,
@@ -171,7 +184,8 @@ impl Client {
 
     /// The connection is there.
     pub fn on_connected(&mut self, now: Instant) {
-        if let Phase::Connecting { is_greeted: false, until } = self.phase {
+        if let Phase::Connecting { is_greeted: false, .. } = self.phase {
+            let until = now.plus_millis((self.timeout_ms * 2 / 3).max(1));
             self.phase = Phase::Connecting { is_greeted: true, until };
             let mut payload = Vec::new();
             put_int(&mut payload, 0);
@@ -221,9 +235,7 @@ impl Client {
     /// Does what is due, and says what it wants.
     pub fn poll(&mut self, now: Instant) -> Vec<ClientAct> {
         match self.phase {
-            Phase::Idle { until } if until <= now && self.is_winding_down => {
-                self.phase = Phase::Stopped;
-            }
+            Phase::Idle { .. } if self.farewell == Farewell::Done => self.phase = Phase::Stopped,
             Phase::Idle { until } if until <= now => self.connect(now),
             // Nobody answers: the next one may.
             Phase::Connecting { until, .. } if until <= now => self.lose(now),
@@ -250,22 +262,39 @@ impl Client {
             }
             Phase::Open => {
                 let next = self.read_timeout_ends().min(self.ping_at());
-                Some(if self.is_winding_down { next } else { next.min(self.thinks_at) })
+                Some(match self.farewell {
+                    Farewell::No => next.min(self.thinks_at),
+                    Farewell::Due => Instant(0),
+                    Farewell::Asked | Farewell::Done => next,
+                })
             }
             Phase::Closing => Some(self.read_timeout_ends()),
             Phase::Stopped => None,
         }
     }
 
-    /// From now on it asks nothing new; its session goes on until it loses its connection.
+    /// From now on it asks nothing new but one thing: a sync, and what it sees then. For that it
+    /// ends its silence, and comes back as often as it must. Afterwards its session goes on until
+    /// it loses its connection.
     pub fn wind_down(&mut self) {
-        self.is_winding_down = true;
+        if self.farewell == Farewell::No {
+            self.farewell = Farewell::Due;
+            match self.phase {
+                Phase::Mute { .. } => self.phase = Phase::Open,
+                Phase::Idle { .. } => self.phase = Phase::Idle { until: Instant(0) },
+                _ => {}
+            }
+        }
     }
 
-    /// Whether nothing it asked is without an answer.
+    /// Whether nothing it asked is without an answer; if it winds down, what it asks last, too.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.pending.is_empty()
+        match self.farewell {
+            Farewell::No => self.pending.is_empty(),
+            Farewell::Due | Farewell::Asked => false,
+            Farewell::Done => true,
+        }
     }
 
     /// Its session, while it has one and a connection that speaks for it.
@@ -289,11 +318,11 @@ impl Client {
     }
 
     fn connect(&mut self, now: Instant) {
-        let timeout_ms = self.timeout_ms * 2 / 3;
         if let others @ 1.. = self.options.servers - 1 {
             self.server = (self.server + 1 + self.chance.below(others)) % self.options.servers;
         }
-        let until = now.plus_millis(timeout_ms.max(1));
+        let share_ms = self.timeout_ms / self.options.servers as u64;
+        let until = now.plus_millis(share_ms.max(1));
         self.phase = Phase::Connecting { until, is_greeted: false };
         self.note(now, Entry::Connecting { server: self.server });
         self.acts.push(ClientAct::Connect(self.server));
@@ -312,6 +341,9 @@ impl Client {
         }
         self.note(now, Entry::Lost);
         self.pending.clear();
+        if self.farewell == Farewell::Asked {
+            self.farewell = Farewell::Due;
+        }
         self.pings = 0;
         let wait_ms = self.chance.below(200) as u64;
         self.phase = Phase::Idle { until: now.plus_millis(1 + wait_ms) };
@@ -403,6 +435,9 @@ impl Client {
         self.workshop.note_answer(ask, &answer);
         let ReplyHeader { xid, zxid, .. } = header;
         self.note(now, Entry::Replied { xid, zxid, answer });
+        if self.farewell == Farewell::Asked && self.pending.is_empty() {
+            self.farewell = Farewell::Done;
+        }
         if is_over {
             self.lose(now);
         }
@@ -447,8 +482,17 @@ impl Client {
         if self.read_timeout_ends() <= now {
             return self.lose(now);
         }
-        if self.thinks_at <= now && !self.is_winding_down {
-            self.think(now);
+        match self.farewell {
+            Farewell::No if self.thinks_at <= now => self.think(now),
+            Farewell::Due => {
+                self.farewell = Farewell::Asked;
+                self.request(now, Ask::Sync { path: "/".into() });
+                self.request(
+                    now,
+                    Ask::GetChildren { path: "/".into(), watch: false, has_stat: true },
+                );
+            }
+            Farewell::No | Farewell::Asked | Farewell::Done => {}
         }
         if self.phase == Phase::Open && self.ping_at() <= now {
             self.pings += 1;

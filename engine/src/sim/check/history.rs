@@ -36,10 +36,11 @@ pub struct Evidence<'a> {
     pub log: &'a [Arc<Batch>],
     /// What clients saw.
     pub history: &'a History,
-    /// When each batch of `log` was decided first. Empty if nobody knows: then no expiry is judged.
+    /// When each batch of `log` was decided first. Empty if nobody knows: no expiry is judged then.
     pub decided_at: &'a [Instant],
-    /// From when to when nothing stood between clients, servers and an established leader: no fault,
-    /// no stall, no change of leader, and messages take much less than a third of a session timeout.
+    /// From when to when nothing stood between clients, servers and an established leader: no
+    /// fault, no stall, no change of leader, and every message takes much less than a third of a
+    /// session timeout.
     pub calm: &'a [(Instant, Instant)],
 }
 

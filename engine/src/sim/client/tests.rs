@@ -45,6 +45,11 @@ fn greet(client: &mut Client, now: Instant, timeout_ms: i32) {
     client.on_frame(now, &out);
 }
 
+/// It thinks of nothing to ask.
+fn be_quiet(client: &mut Client) {
+    client.thinks_at = Instant(u64::MAX);
+}
+
 #[test]
 fn it_resumes_its_session_at_another_server_when_nobody_answers() {
     let (mut client, mut now) = (client(), Instant(0));
@@ -52,7 +57,7 @@ fn it_resumes_its_session_at_another_server_when_nobody_answers() {
     let hello = ConnectRequest::decode(&hello).unwrap();
     assert_eq!((hello.session, hello.timeout_ms), (SessionId(0), 6000));
     greet(&mut client, now, 3000);
-    client.wind_down();
+    be_quiet(&mut client);
     let opened = now;
     // It pings after a third of its timeout, and gives up after two.
     let acts = next(&mut client, &mut now);
@@ -62,7 +67,6 @@ fn it_resumes_its_session_at_another_server_when_nobody_answers() {
     assert_eq!(now, opened.plus_millis(1000));
     assert_eq!(next(&mut client, &mut now), [ClientAct::Close]);
     assert_eq!(now, opened.plus_millis(2000));
-    client.is_winding_down = false;
     let (second, hello) = connect(&mut client, &mut now);
     let hello = ConnectRequest::decode(&hello).unwrap();
     assert_eq!((hello.session, hello.password), (SessionId(77), Some(&[9; 16][..])));
@@ -79,7 +83,7 @@ fn it_sets_its_watches_again() {
     let (mut client, mut now) = (client(), Instant(0));
     connect(&mut client, &mut now);
     greet(&mut client, now, 3000);
-    client.wind_down();
+    be_quiet(&mut client);
     for path in ["/a", "/b"] {
         client.request(now, Ask::Exists { path: path.into(), watch: true });
     }
@@ -91,10 +95,9 @@ fn it_sets_its_watches_again() {
     let restored = |client: &mut Client, now: &mut Instant| {
         client.lose(*now);
         client.poll(*now);
-        client.is_winding_down = false;
         connect(client, now);
         greet(client, *now, 3000);
-        client.wind_down();
+        be_quiet(client);
         let acts = client.poll(*now);
         let [ClientAct::Send(frame)] = &acts[..] else { panic!("{acts:?}") };
         match request::decode(&frame[4..]).unwrap().1 {
@@ -173,6 +176,29 @@ fn what_it_asks_is_what_servers_read() {
             }
         }
     }
+}
+
+#[test]
+fn it_is_done_once_it_has_seen_everything() {
+    let (mut client, mut now) = (client(), Instant(0));
+    client.wind_down();
+    connect(&mut client, &mut now);
+    greet(&mut client, now, 3000);
+    assert_eq!(client.poll(now).len(), 2);
+    let sync = reply(1, Ok(&Reply::Sync { path: Some("/".into()) }));
+    client.on_frame(now, &sync);
+    client.on_closed(now);
+    assert!(!client.is_idle(), "half of it is not enough");
+    connect(&mut client, &mut now);
+    greet(&mut client, now, 3000);
+    assert_eq!(client.poll(now).len(), 2);
+    let sync = reply(3, Ok(&Reply::Sync { path: Some("/".into()) }));
+    client.on_frame(now, &sync);
+    let (names, stat) = (vec![], Default::default());
+    client.on_frame(now, &reply(4, Ok(&Reply::Children2 { names, stat })));
+    assert!(client.is_idle());
+    client.on_closed(now);
+    assert_eq!((client.poll(now), client.next_wake()), (vec![], None));
 }
 
 #[test]

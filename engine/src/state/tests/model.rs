@@ -1,5 +1,5 @@
-//! The State beside the naive tree of the simulator's checks, at random and with odd paths; and what
-//! `admit` makes of requests beside what it must.
+//! The State beside the naive tree of the simulator's checks, at random and with odd paths; and
+//! what `admit` makes of requests beside what it must.
 
 use alloc::{
     borrow::Cow,

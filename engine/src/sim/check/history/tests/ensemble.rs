@@ -231,8 +231,12 @@ impl Ensemble {
     /// Runs for `millis`, and then until everything that was asked is answered.
     pub(super) fn run(&mut self, millis: u64) {
         let until = self.now.plus_millis(millis);
-        let end = until.plus_millis(5000);
-        while self.now < end {
+        let end = until.plus_millis(20_000);
+        while self.now < until || !self.clients.iter().all(Client::is_idle) {
+            assert!(self.now < end || self.mutant.is_some(), "a client is without an answer");
+            if self.now >= end {
+                return;
+            }
             if self.now >= until {
                 self.clients.iter_mut().for_each(Client::wind_down);
             }
