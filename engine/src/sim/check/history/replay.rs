@@ -41,6 +41,9 @@ pub(super) struct Replay {
     pub(super) logged: BTreeMap<OperationId, Zxid>,
     /// The zxid that opened each session, and the timeout it began with.
     pub(super) opened: BTreeMap<SessionId, (Zxid, i32)>,
+    /// Where each session was attached to a connection: the place of the batch, and the zxid of
+    /// the command before.
+    pub(super) attached: BTreeMap<SessionId, Vec<(usize, Zxid)>>,
     /// The sessions that were closed.
     pub(super) closed: BTreeMap<SessionId, Closed>,
     /// What each `setWatches` should have found.
@@ -85,6 +88,7 @@ impl Replay {
             changes: Vec::new(),
             logged: BTreeMap::new(),
             opened: BTreeMap::new(),
+            attached: BTreeMap::new(),
             closed: BTreeMap::new(),
             missed: BTreeMap::new(),
             tree: Reference::new(),
@@ -160,6 +164,9 @@ impl<'a> Run<'a, '_> {
         match expected {
             Ok(Outcome::SessionCreated { timeout_ms }) => {
                 self.replay.opened.insert(session, (zxid, *timeout_ms));
+            }
+            Ok(Outcome::SessionAttached { .. }) => {
+                self.replay.attached.entry(session).or_default().push((index, zxid));
             }
             Ok(Outcome::SessionClosed) => {
                 let closed = Closed { batch: index, zxid, is_expiry: command.owner == Owner(0) };

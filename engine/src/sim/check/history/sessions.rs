@@ -22,6 +22,7 @@ pub(super) fn check(
 ) {
     for connection in connections {
         check_handshake(evidence, connection, replay, report);
+        check_attach(evidence, connection, replay, report);
         check_end(evidence, connection, replay, report);
         check_owners(connection, replay, report);
     }
@@ -58,6 +59,41 @@ fn check_handshake(
         let is_gone = closed.is_some_and(|closed| decided(closed).is_none_or(|when| when < at));
         report.expect(is_gone, Rule::Sessions, || {
             format!("client {client} was told that session {session} is gone, and it is open")
+        });
+    }
+}
+
+/// A session is resumed by the log: a command says so, and the server has applied it before it lets
+/// the client in.
+fn check_attach(
+    evidence: &Evidence<'_>,
+    connection: &Connection<'_>,
+    replay: &Replay,
+    report: &mut Report,
+) {
+    let (Some((greeted, _)), Some((opened, _))) = (connection.greeted, connection.opened) else {
+        return;
+    };
+    if !connection.is_resumed() || evidence.decided_at.is_empty() {
+        return;
+    }
+    let Connection { client, session, .. } = *connection;
+    let attached = replay.attached.get(&session).map(Vec::as_slice).unwrap_or_default();
+    let is_its = |(batch, _): &&(usize, Zxid)| {
+        let decided = evidence.decided_at.get(*batch);
+        decided.is_some_and(|at| greeted <= *at && *at <= opened)
+    };
+    // Should there be several, the connection's own is not older than the first.
+    let Some((_, attached)) = attached.iter().find(is_its) else {
+        let text =
+            format!("client {client} resumed session {session}, and the log does not say so");
+        return report.broken(Rule::Sessions, text);
+    };
+    for operation in &connection.operations {
+        let is_new = operation.reply.is_none_or(|reply| reply.zxid >= *attached);
+        report.expect(is_new, Rule::Sessions, || {
+            let name = name(connection, operation);
+            format!("answered as of before the attach behind {attached}: {name}")
         });
     }
 }

@@ -164,6 +164,9 @@ impl Story {
         self.note(client, at, Entry::Lost);
         self.note(client, at, Entry::Connecting { server: 1 });
         self.note(client, at, Entry::Greeted { session, seen: Zxid::NONE });
+        let op = Op::AttachSession { timeout_ms: 1000, password: [7; 16] };
+        // It may be closed.
+        drop(self.command(at, client, client as u64, 0, op));
         self.note(client, at, Entry::Opened { session, timeout_ms: 1000 });
     }
 
@@ -377,10 +380,15 @@ fn reads_are_of_one_zxid_and_never_go_back() {
     assert_eq!(story.broken(), NONE);
     let mut story = with_a();
     story.read(2, 40, 1, &get("/a", false));
-    story.resumed(2, 44);
     story.invoked(2, 46, 2, &get("/a", false));
     story.replied(2, 48, 2, zxid(2), Err(ErrorCode::NoNode));
-    assert_eq!(story.broken(), [Rule::Reads], "back to the past at another server");
+    assert_eq!(story.broken(), [Rule::Reads], "back to the past");
+    let at = story.history.records[2].entries.len() - 2;
+    let old = story.history.records[2].entries.split_off(at);
+    story.resumed(2, 45);
+    story.history.records[2].entries.extend(old);
+    let broken = [Rule::Reads, Rule::Sessions];
+    assert_eq!(story.broken(), broken, "back to the past at another server");
 }
 
 #[test]
@@ -490,6 +498,30 @@ fn sessions_end_when_the_log_says_so() {
     };
     assert_eq!(gone(2001), NONE);
     assert_eq!(gone(1999), [Rule::Sessions], "told before it is so");
+}
+
+#[test]
+fn a_session_is_resumed_by_the_log() {
+    let resume = |moved: u64, seen: Zxid| {
+        let mut story = with_a();
+        story.resumed(2, 40);
+        *story.decided_at.last_mut().unwrap() = ms(40 + moved);
+        story.invoked(2, 50, 1, &Ask::Ping);
+        story.replied(2, 52, 1, seen, Ok(Answer::Empty));
+        story.broken()
+    };
+    assert_eq!(resume(0, zxid(3)), NONE);
+    assert_eq!(resume(1, zxid(3)), [Rule::Sessions], "before the log said so");
+    assert_eq!(resume(0, zxid(2)), [Rule::Sessions], "by a server that has not applied it");
+}
+
+#[test]
+fn what_the_protocol_does_not_allow_is_told() {
+    let mut story = with_a();
+    story.replied(1, 40, 7, zxid(3), Ok(Answer::Empty));
+    assert_eq!(story.broken(), [Rule::Protocol], "an answer to nothing");
+    *story.last(1) = Entry::Broken { what: "an answer out of order" };
+    assert_eq!(story.broken(), [Rule::Protocol]);
 }
 
 #[test]
