@@ -24,7 +24,8 @@ pub mod protocol;
 pub mod replica;
 pub mod session_order;
 pub mod shared_bytes;
-#[cfg(feature = "sim")]
+// Tests of other modules have its naive tree beside them.
+#[cfg(any(test, feature = "sim"))]
 pub mod sim;
 pub mod state;
 pub mod storage;

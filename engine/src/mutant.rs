@@ -141,7 +141,7 @@ impl Mutant {
     ];
 
     /// What forwarding, the sessions' timers and storage decide by: the simulator looks for these.
-    #[cfg(feature = "sim")]
+    #[cfg(test)]
     pub(crate) const OF_REPLICA: [Self; 10] = [
         Self::ForwardsDropped,
         Self::ForwardsRepeated,

@@ -2,10 +2,13 @@
 
 use alloc::{borrow::ToOwned, string::String, sync::Arc, vec, vec::Vec};
 
-use super::super::{Evidence, Findings, Report, Rule, check, connections, replay::answer_to};
+use super::{
+    super::{Evidence, Findings, Report, Rule, check, connections, replay::answer_to},
+    batch_behind,
+};
 use crate::{
-    batch::{Base, Batch, BatchHeader, BatchKind, Commands},
-    ids::{Ballot, Epoch, Instant, Owner, ReplicaId, SessionId, WallTime, Xid, Zxid},
+    batch::{Base, Batch, BatchKind, Commands},
+    ids::{Epoch, Instant, Owner, SessionId, WallTime, Xid, Zxid},
     protocol::{error_code::ErrorCode, event::EventKind, request::SetWatches},
     sim::{
         ask::{Answer, Ask},
@@ -68,24 +71,11 @@ impl Story {
     }
 
     fn append(&mut self, at: u64, kind: BatchKind, commands: &Commands) {
-        let is_new = kind == BatchKind::NewEpoch;
-        let epoch = Epoch(1);
-        let zxid_count = commands.ends.iter().filter(|end| end.takes_zxid).count();
-        let header = BatchHeader {
-            slot: self.end.slot.next(),
-            origin: Ballot { round: 1, replica: ReplicaId(1) },
-            kind,
-            epoch,
-            first_zxid: if is_new { zxid(1) } else { Zxid(self.end.last_zxid.0 + 1) },
-            zxid_count: u32::try_from(zxid_count).unwrap(),
-            command_count: u32::try_from(commands.ends.len()).unwrap(),
-            time: WallTime(i64::try_from(at).unwrap()),
-            previous_hash: 0,
-            hash: 0,
-        };
-        self.end = Base::of(&header);
-        self.tree.begin_batch(&header);
-        self.log.push(Arc::new(Batch { header, payload: commands.bytes.clone().into() }));
+        let time = WallTime(i64::try_from(at).unwrap());
+        let batch = batch_behind(&self.end, kind, time, commands);
+        self.end = Base::of(&batch.header);
+        self.tree.begin_batch(&batch.header);
+        self.log.push(batch);
         self.decided_at.push(ms(at));
     }
 

@@ -6,10 +6,13 @@ use std::collections::BTreeMap;
 
 use alloc::{sync::Arc, vec, vec::Vec};
 
-use super::super::{Evidence, Findings, Rule, check};
+use super::{
+    super::{Evidence, Findings, Rule, check},
+    batch_behind,
+};
 use crate::{
-    batch::{Base, Batch, BatchHeader, BatchKind, Commands},
-    ids::{Ballot, Epoch, Instant, Owner, ReplicaId, SessionId, WallTime, Xid, Zxid},
+    batch::{Base, Batch, BatchKind, Commands},
+    ids::{Instant, Owner, SessionId, WallTime, Xid},
     sim::{
         chance::Chance,
         client::{Client, ClientAct, Options},
@@ -485,24 +488,8 @@ impl Ensemble {
     }
 
     fn append(&mut self, kind: BatchKind, commands: &Commands) {
-        let is_new = kind == BatchKind::NewEpoch;
-        let epoch = Epoch(self.end.epoch.0 + u32::from(is_new));
-        let first_zxid = if is_new { Zxid::new(epoch, 1) } else { Zxid(self.end.last_zxid.0 + 1) };
-        let zxids = commands.ends.iter().filter(|end| end.takes_zxid).count();
-        let header = BatchHeader {
-            slot: self.end.slot.next(),
-            origin: Ballot { round: 1, replica: ReplicaId(1) },
-            kind,
-            epoch,
-            first_zxid,
-            zxid_count: u32::try_from(zxids).unwrap(),
-            command_count: u32::try_from(commands.ends.len()).unwrap(),
-            time: wall(self.now),
-            previous_hash: self.end.hash,
-            hash: self.end.hash + 1,
-        };
-        self.end = Base::of(&header);
-        let batch = Arc::new(Batch { header, payload: commands.bytes.clone().into() });
+        let batch = batch_behind(&self.end, kind, wall(self.now), commands);
+        self.end = Base::of(&batch.header);
         self.note_sessions(&batch);
         self.log.push(batch);
         self.decided_at.push(self.now);
