@@ -178,6 +178,12 @@ impl LogEnd {
         self.durable_pos
     }
 
+    /// The last append.
+    #[must_use]
+    pub fn appended(&self) -> LogPos {
+        self.appended
+    }
+
     /// The last append that is durable.
     #[must_use]
     pub fn durable_pos(&self) -> LogPos {

@@ -157,6 +157,8 @@ pub struct Directory {
     snapshots: Vec<Slot>,
     // The writers of snapshots, own ones and others.
     archive: Thread,
+    /// The archive goes on when the log is durable up to here.
+    archive_waits_for: Option<LogPos>,
     arrivals: Thread,
 }
 
@@ -182,7 +184,7 @@ impl Directory {
     /// Whether a snapshot is being written.
     #[must_use]
     pub fn is_archiving(&self) -> bool {
-        !self.archive.is_idle()
+        !self.archive.is_idle() || self.archive_waits_for.is_some()
     }
 
     /// Adds to the log, in order of the positions.
@@ -221,6 +223,11 @@ impl Directory {
             offset += piece.len();
         }
         thread.push(Step::Flush(unfinished.clone()));
+        if !meta.is_received {
+            // Others may have decided what this log does not have on its disk yet.
+            let appended = self.queue.back().map_or(self.end.appended(), |append| append.pos);
+            thread.push(Step::Tell(Done::WaitsForLog(appended)));
+        }
         thread.push(Step::Rename(unfinished, name));
         thread.push(Step::FlushNames);
         thread.push(Step::Tell(done));
@@ -273,21 +280,36 @@ impl Directory {
 
     /// Goes on as far as possible without waiting.
     pub fn advance(&mut self, now: Instant, disk: &mut Disk, news: &mut Vec<News>) {
-        for thread in [&mut self.archive, &mut self.arrivals] {
-            while let Some(done) = thread.advance(now, disk) {
-                news.push(match done {
-                    Done::Snapshot(base) => News::Snapshot(base),
-                    Done::Received(base) => News::Received(base),
-                    Done::Prepare(_) | Done::Recycle(_) | Done::Ready(_) => {
-                        unreachable!("that is the segments thread's")
-                    }
-                });
-            }
+        while let Some(done) = self.arrivals.advance(now, disk) {
+            self.note_written(done, news);
+        }
+        if self.archive_waits_for.is_some_and(|pos| pos <= self.end.durable_pos()) {
+            self.archive_waits_for = None;
+        }
+        while self.archive_waits_for.is_none()
+            && let Some(done) = self.archive.advance(now, disk)
+        {
+            self.note_written(done, news);
         }
         self.advance_segments(now, disk);
         self.advance_log(now, disk, news);
         // The log may have entered a segment, and a next one is to be prepared.
         self.advance_segments(now, disk);
+    }
+
+    /// A writer of snapshots has come to a point that matters.
+    fn note_written(&mut self, done: Done, news: &mut Vec<News>) {
+        match done {
+            Done::Snapshot(base) => news.push(News::Snapshot(base)),
+            Done::Received(base) => news.push(News::Received(base)),
+            Done::WaitsForLog(pos) if self.end.durable_pos() < pos => {
+                self.archive_waits_for = Some(pos);
+            }
+            Done::WaitsForLog(_) => {}
+            Done::Prepare(_) | Done::Recycle(_) | Done::Ready(_) => {
+                unreachable!("that is the segments thread's")
+            }
+        }
     }
 
     fn advance_segments(&mut self, now: Instant, disk: &mut Disk) {
@@ -308,7 +330,7 @@ impl Directory {
                 Some(Done::Prepare(number)) => self.prepare(number, disk),
                 Some(Done::Recycle(number)) => self.recycle(number, disk),
                 Some(Done::Ready(segment)) => self.ready.push_back(segment),
-                Some(Done::Snapshot(_) | Done::Received(_)) => {
+                Some(Done::Snapshot(_) | Done::Received(_) | Done::WaitsForLog(_)) => {
                     unreachable!("others write snapshots")
                 }
             }

@@ -130,6 +130,7 @@ pub fn open(
         spares,
         snapshots,
         archive: Thread::default(),
+        archive_waits_for: None,
         arrivals: Thread::default(),
         chance,
     };

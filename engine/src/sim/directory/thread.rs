@@ -4,7 +4,7 @@ use alloc::{borrow::ToOwned, collections::VecDeque, string::String, vec::Vec};
 
 use super::{ReadySegment, files::names};
 use crate::{
-    ids::Instant,
+    ids::{Instant, LogPos},
     sim::disk::{Disk, DiskError, OpId, Operation},
     storage::{Base, block::BLOCK_BYTES, segment::SegmentHeader},
 };
@@ -37,6 +37,8 @@ pub(super) enum Done {
     /// A segment is not needed any more.
     Recycle(u32),
     Ready(ReadySegment),
+    /// What follows waits until the log is durable up to here.
+    WaitsForLog(LogPos),
     Snapshot(Base),
     Received(Base),
 }

@@ -10,7 +10,7 @@ mod requests;
 mod shard;
 
 use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
-use core::mem;
+use core::{fmt, mem};
 
 use self::{
     connection::{Connection, ConnectionId, Ending},
@@ -369,10 +369,7 @@ impl Process {
     fn apply(&mut self, batch: &Arc<Batch>, observer: &mut Observer) {
         observer.invariants.committed(observer.now, self.own, batch);
         let committed = Committed::decode(batch).expect("what was encoded can be decoded");
-        observer.note(
-            &self.own.id.0,
-            format_args!("applies {:?} {:?}", committed.header.slot, committed.header.kind),
-        );
+        observer.note(&self.own.id.0, format_args!("applies {}", Applies(&committed)));
         if committed.commands.len() > 1 {
             observer.coverage.count(Situation::LargeBatch);
         }
@@ -495,5 +492,32 @@ fn command(session: SessionId, op: Op) -> Command {
         skip_acl: false,
         enforce_quota: false,
         op,
+    }
+}
+
+/// A batch as the trace has it: its slot, and who asked for what.
+struct Applies<'a>(&'a Committed);
+
+impl fmt::Display for Applies<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let header = &self.0.header;
+        write!(f, "slot {} of {:?}: {:?}", header.slot.0, header.origin, header.kind)?;
+        for (zxid, command) in self.0.with_zxids() {
+            let op = match &command.op {
+                Op::CreateSession { .. } => "create session",
+                Op::AttachSession { .. } => "attach",
+                Op::CloseSession => "close session",
+                Op::Create(_) => "create",
+                Op::Delete { .. } => "delete",
+                Op::SetData { .. } => "set",
+                Op::SetAcl { .. } => "set acl",
+                Op::Check { .. } => "check",
+                Op::Multi(_) => "multi",
+                Op::DeleteContainer { .. } => "reap",
+                Op::Fail(_) => "fail",
+            };
+            write!(f, "; {zxid} {} {} {op}", command.session, command.cxid.0)?;
+        }
+        Ok(())
     }
 }
