@@ -15,7 +15,7 @@ use crate::{
         config::{Config, Voter},
         message::Message,
     },
-    ids::{Ballot, Instant, LogPos, Slot},
+    ids::{Ballot, Epoch, Instant, LogPos, Slot},
     replica::{ReplicaStatus, message::PeerMessage},
     state::State,
     storage::{Append, AppendKind, recovery::Recovered},
@@ -78,8 +78,9 @@ pub struct Invariants {
     digests: BTreeMap<Slot, (u64, usize, usize)>,
     /// The same of whole States as bytes.
     images: BTreeMap<Slot, u64>,
-    /// The newest decided configuration.
+    /// The newest decided configuration, and its slot.
     config: Config,
+    config_slot: Slot,
     /// The commit slot of each process that runs, and its end (I7).
     commits: BTreeMap<Voter, Slot>,
     /// Most slots that a log may have behind its commit slot (I8).
@@ -109,6 +110,20 @@ impl Invariants {
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Whether most voters are sure to remember that the newest configuration is decided: a batch
+    /// is, that no leader proposes before it knows that. Until then the voters before are needed.
+    #[must_use]
+    pub fn is_settled(&self, window_slots: usize) -> bool {
+        let slot = usize::try_from(self.config_slot.0).expect("64 bits");
+        slot + window_slots + 1 < self.decided.len()
+    }
+
+    /// The epoch of the newest decided batch.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.decided.last().map_or(Epoch(0), |batch| batch.header.epoch)
     }
 
     /// Whether what recovery found lacks what was durable.
@@ -186,6 +201,7 @@ impl Invariants {
                 if header.kind == BatchKind::Config {
                     let config = Config::decode(&batch.payload);
                     self.config = config.expect("a configuration is one");
+                    self.config_slot = header.slot;
                 }
                 self.decided.push(batch.clone());
                 self.decided_at.push(now);

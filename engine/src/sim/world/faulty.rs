@@ -87,7 +87,14 @@ impl World {
         let machine = &self.machines[index];
         let votes = config.voter(machine.id).is_some();
         let is_known = machine.incarnation.is_some() && !machine.is_rotten;
-        self.is_whole() && is_known && (!votes || 2 < config.voters().len())
+        let window_slots = self.knobs.server.bounds.window_slots_max;
+        let is_settled = self.observer.invariants.is_settled(window_slots);
+        // What was asked for may still come, until a later leader has decided something.
+        let may_change = self.asked_members.as_ref().is_some_and(|(epoch, asked)| {
+            self.observer.invariants.epoch() <= *epoch && asked != config
+        });
+        let is_sure = is_settled && !may_change;
+        is_sure && self.is_whole() && is_known && (!votes || 2 < config.voters().len())
     }
 
     /// A sector of the log changes while the server is stopped for a moment.
@@ -130,10 +137,16 @@ impl World {
 
     /// An operator asks whoever leads for other members.
     fn change_members(&mut self) {
+        // Of somebody whose directory may be lost, nobody makes a voter.
+        if !self.is_whole() {
+            return;
+        }
         let Some(leader) = self.leader() else { return };
         let Some(config) = self.other_members() else { return };
         self.observer.note(&"world", format_args!("asks {leader} for {config:?}"));
         if let Some(process) = &mut self.machines[leader].process {
+            let epoch = process.replica().status().end.epoch;
+            self.asked_members = Some((epoch, config.clone()));
             process.reconfigure(config);
             self.plan_turn_soon(leader);
         }

@@ -30,8 +30,8 @@ use super::{
     trace::{Sink, Trace},
 };
 use crate::{
-    ids::{Instant, ReplicaId},
-    replica::message::Envelope,
+    ids::{Epoch, Instant, ReplicaId},
+    replica::{Config, message::Envelope},
 };
 
 /// What is asked of a run.
@@ -111,6 +111,8 @@ pub(super) struct World {
     client_wakes: Vec<Option<Instant>>,
     connections: Connections,
     observer: Observer,
+    /// The members that were asked for last, and the epoch of the leader that was asked.
+    asked_members: Option<(Epoch, Config)>,
     /// From when on nothing goes wrong any more.
     heals_at: Instant,
     is_healing: bool,
@@ -167,6 +169,7 @@ impl World {
             clients,
             connections: Connections::new(chance.purpose("connections", 0)),
             observer,
+            asked_members: None,
             heals_at: Instant(0).plus_millis(knobs.trouble_ms),
             is_healing: false,
             steps: 0,
