@@ -114,6 +114,9 @@ impl World {
     /// it may notice.
     fn misdirect(&mut self, index: usize) {
         let machine = &mut self.machines[index];
+        if machine.process.is_none() {
+            return;
+        }
         machine.disk.misdirect_next();
         machine.is_rotten = true;
         machine.is_misdirected = true;
