@@ -20,6 +20,8 @@ pub mod history;
 pub mod network;
 pub mod observer;
 pub mod server;
+#[cfg(test)]
+mod tests;
 pub mod trace;
 pub mod workload;
 pub mod world;
