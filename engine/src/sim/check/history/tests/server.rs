@@ -63,6 +63,8 @@ struct Connection {
     password: [u8; PASSWORD_BYTES],
     order: SessionOrder<Expected, Deferred>,
     syncs: usize,
+    /// Nothing more is sent.
+    is_ended: bool,
     input: VecDeque<Vec<u8>>,
     /// Frames, and whether each is an event.
     output: Vec<(bool, Vec<u8>)>,
@@ -124,6 +126,7 @@ impl Server {
             password: [0; PASSWORD_BYTES],
             order: SessionOrder::new(),
             syncs: 0,
+            is_ended: false,
             input: VecDeque::new(),
             output: Vec::new(),
         };
@@ -199,6 +202,7 @@ impl Server {
     fn end(&mut self, link: u64) {
         if let Some(connection) = self.connections.get_mut(&link) {
             connection.phase = Phase::Done;
+            connection.is_ended = true;
             self.ended.push((link, connection.client));
             self.owners.remove(&connection.owner);
         }
@@ -513,6 +517,7 @@ impl Server {
 
     fn answer_syncs(&mut self, link: u64) {
         while let Some(connection) = self.connections.get_mut(&link)
+            && !connection.is_ended
             && let Some(Expected::Sync { index: Some(slot), .. }) = connection.order.oldest_write()
             && *slot <= self.applied
         {
