@@ -81,6 +81,9 @@ impl Superblocks {
             }
         };
         let mut superblocks = Self { files: [open(0)?, open(1)?], current: chosen.superblock };
+        // A process that was killed may have written it and not flushed it. Before the other one is
+        // written over, one of them must be durable.
+        superblocks.files[chosen.superblock.file_index()].flush()?;
         if chosen.is_other_unreadable {
             superblocks.write(|_| {})?;
             flush_directory(directory)?;

@@ -164,6 +164,10 @@ fn find(
                     disk.create(&names::superblock(index), 0);
                 }
             }
+            // What a killed process has written and not flushed: before the other one is written
+            // over, one of them must be durable.
+            let name = names::superblock(superblock.file_index());
+            disk.run(Operation::Flush { name })?;
             if is_other_unreadable {
                 write_superblock(disk, &mut superblock)?;
                 disk.flush_names();
