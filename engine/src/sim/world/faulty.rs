@@ -80,6 +80,13 @@ impl World {
         }
     }
 
+    /// Whether a founder other than this machine has something of the cluster. If none had, they
+    /// would take each other for new, and found another one.
+    fn is_founded_without(&self, index: usize) -> bool {
+        let others = (0..self.knobs.voters).filter(|founder| *founder != index);
+        others.map(|founder| &self.machines[founder]).any(|other| other.has_log)
+    }
+
     /// Whether something that this machine has acknowledged may be lost: its directory is the only
     /// one that is not whole, and the others are enough to go on. (With two voters they are not.)
     fn may_lose(&self, index: usize) -> bool {
@@ -93,7 +100,7 @@ impl World {
         let may_change = self.asked_members.as_ref().is_some_and(|(epoch, asked)| {
             self.observer.invariants.epoch() <= *epoch && asked != config
         });
-        let is_sure = is_settled && !may_change;
+        let is_sure = is_settled && !may_change && self.is_founded_without(index);
         is_sure && self.is_whole() && is_known && (!votes || 2 < config.voters().len())
     }
 

@@ -4,7 +4,7 @@ use alloc::{format, string::String};
 
 use super::{Knobs, World};
 use crate::{
-    ids::{Incarnation, Instant, ReplicaId, WallTime},
+    ids::{Incarnation, Instant, ReplicaId, Slot, WallTime},
     sim::{
         chance::Chance,
         coverage::Situation,
@@ -72,6 +72,8 @@ pub(super) struct Machine {
     pub(super) is_rotten: bool,
     /// A write went to another place: what should be there may be missed by nobody.
     pub(super) is_misdirected: bool,
+    /// Whether it has had something of the cluster since its directory was made.
+    pub(super) has_log: bool,
     /// The data directory, once there is one.
     pub(super) incarnation: Option<Incarnation>,
     chance: Chance,
@@ -97,6 +99,7 @@ impl Machine {
             refuses: false,
             is_rotten: false,
             is_misdirected: false,
+            has_log: false,
             incarnation: None,
             chance,
         }
@@ -175,6 +178,7 @@ impl World {
         assert!(machine.process.is_none(), "a process has its directory");
         machine.disk.wipe();
         machine.incarnation = None;
+        machine.has_log = false;
         machine.is_rotten = false;
         machine.is_misdirected = false;
     }
@@ -226,6 +230,7 @@ impl World {
         self.steps += 1;
         match process.turn(moment, &mut machine.disk, &mut self.observer) {
             Ok(effects) => {
+                machine.has_log = Slot(0) < process.state().applied().slot;
                 let next = machine.clock.virtual_time(process.next_turn());
                 let next_disk = process.next_disk_turn();
                 let done = machine.disk.next_done();
