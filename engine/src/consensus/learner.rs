@@ -115,9 +115,9 @@ impl Consensus {
         if let Some(peer) = known.get(self.source.index % known.len().max(1)) {
             ready.send(*peer, Message::Fetch { first });
         }
-        let leader = self.log.end().origin.replica;
-        if let Some(leader) = known.iter().find(|peer| peer.id == leader) {
-            ready.send(*leader, Message::Newcomer { commit: self.log.commit() });
+        let leader = self.log.last_config().voter(self.log.end().origin.replica);
+        if let Some(leader) = leader.filter(|leader| leader.id != self.settings.own.id) {
+            ready.send(leader, Message::Newcomer { commit: self.log.commit() });
         }
     }
 
@@ -134,17 +134,19 @@ impl Consensus {
         }
     }
 
-    /// Where to learn from. Before there is a configuration, whoever has the name of a founder.
+    /// Where to learn from: whoever has the name of a voter, or of a founder before there is a
+    /// configuration. The voters' data directories may be others by now than those that this log
+    /// knows.
     fn known_replicas(&self) -> Vec<Voter> {
         let own = self.settings.own.id;
         let config = self.log.last_config();
-        let whoever = |id: &ReplicaId| Voter { id: *id, incarnation: Incarnation(0) };
-        let known: Vec<Voter> = if config.is_formed() {
-            config.voters().to_vec()
+        let known: Vec<ReplicaId> = if config.is_formed() {
+            config.voters().iter().map(|voter| voter.id).collect()
         } else {
-            self.settings.founders.iter().map(whoever).collect()
+            self.settings.founders.clone()
         };
-        known.into_iter().filter(|peer| peer.id != own).collect()
+        let whoever = |id| Voter { id, incarnation: Incarnation(0) };
+        known.into_iter().filter(|id| *id != own).map(whoever).collect()
     }
 
     /// Forgets who has not been heard for long.
