@@ -35,6 +35,8 @@ pub(super) struct Peer {
     told: Slot,
     /// What was stored at the last heartbeat.
     stored_before: Slot,
+    /// What was agreed at the last heartbeat.
+    agreed_before: Slot,
     progress: Progress,
     /// When it was last heard.
     pub(super) heard: Instant,
@@ -54,6 +56,7 @@ impl Peer {
             sent: end,
             told: Slot(0),
             stored_before: Slot(0),
+            agreed_before: Slot(0),
             progress: Progress::Probe { is_sent: false },
             heard: now,
             round: 0,
@@ -91,11 +94,15 @@ impl Peer {
     /// last heartbeat.
     pub(super) fn notice_loss(&mut self, log: &Log) {
         let is_behind = self.stored < log.end().slot && self.stored == self.stored_before;
-        if is_behind && self.progress != Progress::CatchUp && !is_broken(Mutant::LossUnnoticed) {
+        // A restart forgets that the log is the leader's: then what is decided is not decided there
+        // until it is asked again.
+        let is_unsure = self.agreed < log.commit() && self.agreed == self.agreed_before;
+        if (is_behind || is_unsure) && self.progress != Progress::CatchUp && !is_broken(Mutant::LossUnnoticed) {
             self.sent = self.stored.max(self.agreed).min(log.end().slot);
             self.progress = Progress::Probe { is_sent: false };
         }
         self.stored_before = self.stored;
+        self.agreed_before = self.agreed;
         self.told = Slot(0);
         if self.sent < log.start() {
             self.progress = Progress::CatchUp;

@@ -19,6 +19,7 @@ use crate::{
         directory::{snapshot_file, snapshots},
         disk::Disk,
         observer::Observer,
+        trace::Says,
     },
     state::State,
     storage::snapshot_file::SnapshotMeta,
@@ -94,6 +95,7 @@ impl Process {
         for (to, message) in messages {
             observer.invariants.said(self.own, &message);
             observer.coverage.said(&message);
+            observer.note(&self.own.id.0, format_args!("-> {}: {}", to.id.0, Says(&message)));
             effects.packets.push(Envelope { from: self.own, to, message });
         }
         for chunk in mem::take(&mut self.output.chunks) {
