@@ -67,6 +67,8 @@ pub(crate) enum Mutant {
     ConfigUnestablished,
     /// Some founders of a cluster form it before the others were heard.
     FormedByMinority,
+    /// A founder counts who asked whoever has its name: that may have been in an earlier life.
+    FormedByHearsay,
     /// A snapshot is taken without a promise of the ballot that decided what is in it (R6).
     InstalledWithoutBallot,
     /// A follower decides by counting what others have stored, whatever ballot the batch is of
@@ -102,7 +104,7 @@ pub(crate) enum Mutant {
 #[cfg(test)]
 impl Mutant {
     /// What consensus decides by.
-    pub(crate) const OF_CONSENSUS: [Self; 35] = [
+    pub(crate) const OF_CONSENSUS: [Self; 36] = [
         Self::StoredAtAppend,
         Self::LeaderCountsAppended,
         Self::PromiseNotDurable,
@@ -134,6 +136,7 @@ impl Mutant {
         Self::OldConfigOnly,
         Self::ConfigUnestablished,
         Self::FormedByMinority,
+        Self::FormedByHearsay,
         Self::InstalledWithoutBallot,
         Self::OthersEarlierBallot,
         Self::ReadBehindOthers,

@@ -58,11 +58,17 @@ impl Source {
 
 impl Consensus {
     /// Somebody lacks what is decided. Who has no vote is sent what comes later, too.
-    pub(super) fn on_fetch(&mut self, now: Instant, from: Voter, first: Slot, ready: &mut Ready) {
+    pub(super) fn on_fetch(
+        &mut self,
+        now: Instant,
+        (from, to): (Voter, Voter),
+        first: Slot,
+        ready: &mut Ready,
+    ) {
         let sent = self.serve(from, first, ready);
         let has_vote = self.log.configs().any(|(_, config)| config.has_vote(from));
         if self.log.end().slot == Slot(0) {
-            self.note_founder(now, from);
+            self.note_founder(now, (from, to), ready);
         } else if !has_vote {
             if self.log.commit() < first {
                 // A sign of life: whoever learns from here need not look for somebody else.
@@ -203,11 +209,18 @@ impl Consensus {
         true
     }
 
-    /// A founder that has no log yet has asked.
-    fn note_founder(&mut self, now: Instant, from: Voter) {
-        if self.settings.founders.contains(&from.id) {
+    /// A founder that has no log yet has asked. What it asked whoever has this name may be from an
+    /// earlier time, and it may have a log since; what it asks this very directory is not older
+    /// than the directory, and was sent by one that has no log.
+    fn note_founder(&mut self, now: Instant, (from, to): (Voter, Voter), ready: &mut Ready) {
+        if !self.settings.founders.contains(&from.id) {
+            return;
+        }
+        if to == self.settings.own || is_broken(Mutant::FormedByHearsay) {
             self.unformed.retain(|(voter, _)| voter.id != from.id);
             self.unformed.push((from, now));
+        } else {
+            ready.send(from, Message::Fetch { first: Slot(1) });
         }
     }
 

@@ -317,12 +317,18 @@ impl Consensus {
         let is_for_this = to == own || is_for_any;
         let is_claim_own = message.claims().is_none_or(|ballot| ballot.replica == from.id);
         if from.id != own.id && is_for_this && is_claim_own {
-            self.take_message(now, from, message, ready);
+            self.take_message(now, (from, to), message, ready);
         }
     }
 
     /// One function looks at what a message is; those of the roles compute.
-    fn take_message(&mut self, now: Instant, from: Voter, message: Message, ready: &mut Ready) {
+    fn take_message(
+        &mut self,
+        now: Instant,
+        (from, to): (Voter, Voter),
+        message: Message,
+        ready: &mut Ready,
+    ) {
         match message {
             Message::PreVote { ballot, commit } => {
                 self.on_pre_vote(now, from, (ballot, commit), ready);
@@ -366,7 +372,7 @@ impl Consensus {
                     peer.record_heartbeat(round, commit, log);
                 });
             }
-            Message::Fetch { first } => self.on_fetch(now, from, first, ready),
+            Message::Fetch { first } => self.on_fetch(now, (from, to), first, ready),
             Message::Fetched { ballot, batches, commit } => {
                 self.source.heard(now);
                 self.on_fetched(from, ballot, batches, commit, ready);

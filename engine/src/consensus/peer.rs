@@ -97,7 +97,10 @@ impl Peer {
         // A restart forgets that the log is the leader's: then what is decided is not decided there
         // until it is asked again.
         let is_unsure = self.agreed < log.commit() && self.agreed == self.agreed_before;
-        if (is_behind || is_unsure) && self.progress != Progress::CatchUp && !is_broken(Mutant::LossUnnoticed) {
+        if (is_behind || is_unsure)
+            && self.progress != Progress::CatchUp
+            && !is_broken(Mutant::LossUnnoticed)
+        {
             self.sent = self.stored.max(self.agreed).min(log.end().slot);
             self.progress = Progress::Probe { is_sent: false };
         }
