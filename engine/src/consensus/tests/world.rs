@@ -49,6 +49,7 @@ struct Written {
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(super) struct Node {
     pub(super) voter: Voter,
+    /// Never one that it has had.
     life: Life,
     /// `None` while it is down.
     pub(super) core: Option<Consensus>,
@@ -59,7 +60,7 @@ pub(super) struct Node {
     /// Its newest snapshot. The log before is gone.
     snapshot: Slot,
     /// A snapshot that was offered and is on its way.
-    offered: Option<Offer>,
+    pub(super) offered: Option<Offer>,
     /// Questions are numbered anew in each life.
     next_read: u64,
     /// What everybody knew to be decided when the newest question was asked here.
@@ -67,7 +68,7 @@ pub(super) struct Node {
     /// Whether it led after the last step, and under which ballot.
     led: Option<Ballot>,
     /// The highest ballot that a flushed record had at the last step.
-    promised: Ballot,
+    pub(super) promised: Ballot,
 }
 
 /// What a world is made of.
@@ -102,8 +103,7 @@ pub(super) struct World {
     /// Every decided batch, from slot 1 on, and the ballot that decided it.
     pub(super) decided: Vec<(Arc<Batch>, Ballot)>,
     /// Every ballot that was ever led.
-    led: BTreeSet<Ballot>,
-    next_life: u64,
+    pub(super) led: BTreeSet<Ballot>,
     /// What happened, for the driver's report.
     pub(super) stats: Stats,
 }
@@ -170,7 +170,7 @@ impl World {
     pub(super) fn new(plan: Plan) -> Self {
         let node = |id: u16| Node {
             voter: super::voter(id),
-            life: Life(0),
+            life: Life(1000 * u64::from(id)),
             core: None,
             disk: Vec::new(),
             flushed_count: 0,
@@ -192,7 +192,6 @@ impl World {
             settings: Arc::new(Settings { config, founders, ..plan.settings }),
             decided: Vec::new(),
             led: BTreeSet::new(),
-            next_life: 1,
             stats: Stats::default(),
         };
         (0..world.nodes.len()).for_each(|index| world.restart(index));
@@ -214,7 +213,7 @@ impl World {
     }
 
     /// What recovery says of what a crash has left.
-    fn remembered(&self, index: usize) -> Remembered {
+    pub(super) fn remembered(&self, index: usize) -> Remembered {
         let node = &self.nodes[index];
         let mut remembered = super::nothing();
         for Written { pos, commit, record } in &node.disk[..node.flushed_count] {
@@ -249,9 +248,8 @@ impl World {
     /// Starts a replica with what its disk has.
     pub(super) fn restart(&mut self, index: usize) {
         let remembered = self.remembered(index);
-        let life = Life(self.next_life);
-        self.next_life += 1;
         let node = &mut self.nodes[index];
+        let life = Life(node.life.0 + 1);
         node.life = life;
         node.next_read = 0;
         node.applied = remembered.base.slot;
