@@ -25,7 +25,7 @@ use crate::{
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Packet {
     /// Of its content.
-    key: u64,
+    pub(super) key: u64,
     pub(super) from: Voter,
     pub(super) to: Voter,
     pub(super) message: Message,
@@ -214,9 +214,14 @@ impl World {
 
     /// What recovery says of what a crash has left.
     pub(super) fn remembered(&self, index: usize) -> Remembered {
+        self.remembered_of(index, self.nodes[index].flushed_count)
+    }
+
+    /// What recovery says of the first `count` records.
+    fn remembered_of(&self, index: usize, count: usize) -> Remembered {
         let node = &self.nodes[index];
         let mut remembered = super::nothing();
-        for Written { pos, commit, record } in &node.disk[..node.flushed_count] {
+        for Written { pos, commit, record } in &node.disk[..count] {
             remembered.appended = *pos;
             remembered.commit = remembered.commit.max(*commit);
             match record {
@@ -299,9 +304,11 @@ impl World {
     /// The snapshot that was offered is whole and durable.
     pub(super) fn install(&mut self, index: usize) {
         if let Some(offer) = self.nodes[index].offered.take() {
-            self.step(index, |core, _, ready| {
-                core.install(&offer, ready);
-            });
+            let mut is_taken = false;
+            self.step(index, |core, _, ready| is_taken = core.install(&offer, ready));
+            if is_taken {
+                self.check_follows(index, offer.ballot);
+            }
         }
     }
 
@@ -325,7 +332,21 @@ impl World {
             Message::TakeOver { .. } => self.stats.hand_overs += 1,
             _ => {}
         }
+        let ballot = match &message {
+            Message::Fetched { ballot, .. } => *ballot,
+            _ => Ballot::default(),
+        };
+        let commit = self.nodes[index].applied;
         self.step(index, |core, now, ready| core.receive(now, (from, to), message, ready));
+        if commit < self.nodes[index].applied {
+            self.check_follows(index, ballot);
+        }
+    }
+
+    /// R6: whoever takes decisions has promised the ballot that they come with.
+    fn check_follows(&self, index: usize, ballot: Ballot) {
+        let promised = self.nodes[index].core.as_ref().map(Consensus::promised);
+        assert!(Some(ballot) <= promised, "R6: decisions of {ballot:?}, promised {promised:?}");
     }
 
     /// The leader is asked for another configuration.
@@ -374,7 +395,9 @@ impl World {
     }
 
     fn carry_out(&mut self, index: usize, leads: Option<Ballot>, ready: Ready) {
+        let decided_count = self.decided.len();
         let node = &mut self.nodes[index];
+        let appended = node.disk.len()..node.disk.len() + ready.appends.len();
         for Append { pos, commit, record } in ready.appends {
             node.disk.push(Written { pos, commit, record });
         }
@@ -388,6 +411,15 @@ impl World {
                 usize::from(node.core.as_ref().is_some_and(|core| base.slot < core.log_end().slot));
         }
         ready.committed.iter().for_each(|batch| self.apply(index, leads, batch));
+        appended.for_each(|count| self.check_stamp(index, count));
+        if decided_count < self.decided.len()
+            && let Some((batch, by)) = self.decided.last()
+        {
+            // What is decided for the first time was counted, and nothing of an earlier ballot is;
+            // but the first batch of all is decided by its founder.
+            let is_own = batch.header.origin == *by || batch.header.origin.round == 0;
+            assert!(is_own, "R4: {:?} is decided by {by:?}", batch.header.slot);
+        }
         let node = &self.nodes[index];
         if let Some(answer) = ready.read {
             let (id, decided) = node.read.unwrap();
@@ -460,6 +492,15 @@ impl World {
         } else {
             self.network.push(packet);
         }
+    }
+
+    /// The commit slot of a record is about the `count` records before it: a crash may keep no more.
+    fn check_stamp(&self, index: usize, count: usize) {
+        let commit = self.nodes[index].disk[count].commit;
+        let before = self.remembered_of(index, count);
+        let at = before.batches.iter().find(|batch| batch.header.slot == commit);
+        let is_there = at.is_some_and(|batch| batch.header.hash == self.base(commit).hash);
+        assert!(commit <= before.base.slot || is_there, "R2: {commit:?} is not in the log yet");
     }
 
     /// I6: what is said of the disk is true.

@@ -11,7 +11,7 @@
 use alloc::vec::Vec;
 
 use super::super::world::Plan;
-use crate::consensus::Bounds;
+use crate::consensus::{Bounds, message::Message};
 
 /// Most replicas of an exploration.
 pub(super) const REPLICAS_MAX: usize = 5;
@@ -163,6 +163,11 @@ impl Limits {
             (Cost::Tend, self.tends),
         ];
         counts.into_iter().fold(left, |left, (cost, count)| left.with(cost, count))
+    }
+
+    /// Whether the network loses each of these.
+    pub(super) fn loses(&self, message: &Message) -> bool {
+        matches!(message, Message::Reject { .. }) && !self.has_rejects
     }
 
     /// The voters that a leader may be told to propose.

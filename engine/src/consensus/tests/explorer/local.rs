@@ -6,7 +6,7 @@
 
 use std::{panic, string::String, vec::Vec};
 
-use alloc::{borrow::ToOwned, collections::BTreeSet, format, sync::Arc};
+use alloc::{borrow::ToOwned, collections::BTreeSet, sync::Arc};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -149,7 +149,8 @@ impl Locals {
         let act = panic::AssertUnwindSafe(|| happen(limits, packets, scratch, (index, event)));
         if let Err(thrown) = panic::catch_unwind(act) {
             let text = thrown.downcast_ref::<String>().cloned();
-            let text = text.or_else(|| thrown.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+            let text =
+                text.or_else(|| thrown.downcast_ref::<&str>().map(|text| (*text).to_owned()));
             self.violations.push(text.unwrap_or_default());
             return Err(u32::try_from(self.violations.len() - 1).unwrap());
         }
@@ -164,9 +165,7 @@ impl Locals {
     fn number_sent(&mut self, network: Vec<Arc<Packet>>) -> [u32; REPLICAS_MAX] {
         let mut sent = [const { Vec::new() }; REPLICAS_MAX];
         for packet in network {
-            let is_lost =
-                matches!(packet.message, Message::Reject { .. }) && !self.limits.has_rejects;
-            if !is_lost {
+            if !self.limits.loses(&packet.message) {
                 let to = usize::from(packet.to.id.0) - 1;
                 sent[to].push(self.packets.number(packet));
             }
@@ -177,12 +176,7 @@ impl Locals {
         })
     }
 
-    fn number_node(&mut self, mut node: Node) -> u32 {
-        let core = node.core.as_mut().expect("whoever crashes starts again");
-        if core.heard_of <= node.promised {
-            // The next claim is above the promise, so this is not looked at again.
-            core.heard_of = Ballot::default();
-        }
+    fn number_node(&mut self, node: Node) -> u32 {
         let (number, is_new) = self.nodes.insert(node);
         if is_new {
             let (index, node) = (self.index(number), self.nodes.get(number));
@@ -338,5 +332,16 @@ pub(super) fn happen(
     }
     while limits.has_fast_disks && world.nodes[index].unflushed_count() > 0 {
         world.flush(index, world.nodes[index].unflushed_count());
+    }
+    forget(world, index);
+}
+
+/// Takes away what nothing depends on: a ballot that was heard of and is not above the promise,
+/// because the next claim is above both.
+pub(super) fn forget(world: &mut World, index: usize) {
+    let node = &mut world.nodes[index];
+    let core = node.core.as_mut().expect("whoever crashes starts again");
+    if core.heard_of <= node.promised {
+        core.heard_of = Ballot::default();
     }
 }

@@ -76,7 +76,12 @@ pub(super) enum End {
     /// As many states as were allowed.
     Enough,
     /// Something did not hold at this event after that state.
-    Violation { state: u32, replica: usize, event: Event, what: u32 },
+    Violation {
+        state: u32,
+        replica: usize,
+        event: Event,
+        what: u32,
+    },
 }
 
 impl Explorer {
@@ -286,7 +291,11 @@ impl Explorer {
         self.locals.limits.is_reduced
     }
 
-    fn joined(&mut self, one: [u32; REPLICAS_MAX], two: [u32; REPLICAS_MAX]) -> [u32; REPLICAS_MAX] {
+    fn joined(
+        &mut self,
+        one: [u32; REPLICAS_MAX],
+        two: [u32; REPLICAS_MAX],
+    ) -> [u32; REPLICAS_MAX] {
         let sets = &mut self.locals.sets;
         core::array::from_fn(|replica| {
             let mut packets = [one, two].map(|sent| sets.get(sent[replica]).clone()).concat();
