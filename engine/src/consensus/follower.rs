@@ -351,6 +351,7 @@ impl Consensus {
     /// What another follower of the same ballot has stored (R11).
     pub(super) fn on_stored_by_other(&mut self, from: Voter, ballot: Ballot, slot: Slot) {
         if let Role::Follower(follower) = &mut self.role
+            && self.settings.all_to_all
             && ballot == self.promised
         {
             match follower.stored.iter_mut().find(|(voter, _)| *voter == from) {
