@@ -19,17 +19,20 @@ mod tables;
 
 use std::{env, format, println, string::String, time, vec::Vec};
 
+use alloc::collections::BTreeSet;
+
 use self::{
     limits::Limits,
-    search::{End, Explorer, Seen},
-    tables::{LARGE, SMALL, about},
+    numbered::hash_of,
+    search::{End, Explorer, Moved, Seen},
+    tables::{LARGE, SMALL, TINY, about},
 };
 use crate::consensus::mutant::{Mutant, set_broken};
 
 /// The most states of an exploration, and whether somebody has asked for that many.
 fn states_max() -> (usize, bool) {
     let states = env::var("RINGKEEPER_STATES").ok();
-    (states.as_ref().map_or(20_000, |text| text.parse().unwrap()), states.is_some())
+    (states.as_ref().map_or(150_000, |text| text.parse().unwrap()), states.is_some())
 }
 
 fn is_wanted(name: &str) -> bool {
@@ -69,14 +72,8 @@ fn every_schedule_within_small_bounds() {
     }
 }
 
-/// What is found in few states.
-const SHALLOW: [Mutant; 5] = [
-    Mutant::StoredAtAppend,
-    Mutant::PromiseNotDurable,
-    Mutant::PrepareNotDurable,
-    Mutant::ConfigUnestablished,
-    Mutant::StrangerVotes,
-];
+/// What is found only in many states.
+const DEEP: [Mutant; 1] = [Mutant::WholeLogMatches];
 
 #[test]
 fn the_explorer_finds_broken_rules() {
@@ -86,7 +83,7 @@ fn the_explorer_finds_broken_rules() {
     println!("| --- | --- | --- | --- |");
     for mutant in Mutant::ALL {
         let name = format!("{mutant:?}");
-        let is_sought = is_long || SHALLOW.contains(&mutant);
+        let is_sought = is_long || !DEEP.contains(&mutant);
         let Some(limits) = about(mutant).filter(|_| is_sought && is_wanted(&name)) else {
             continue;
         };
@@ -102,4 +99,58 @@ fn the_explorer_finds_broken_rules() {
         }
     }
     assert!(survivors.is_empty(), "{survivors:?} survive");
+}
+
+/// The replicas, the past and what is left in every state that can be reached, and what does not
+/// hold after which of them.
+fn reached(limits: Limits) -> (BTreeSet<u64>, BTreeSet<u64>) {
+    let mut explorer = Explorer::new(limits);
+    explorer.insert_first();
+    let (mut states, mut violations) = (BTreeSet::new(), BTreeSet::new());
+    let (mut next, mut moves) = (0, Vec::new());
+    while let Some(state) = explorer.state(next) {
+        let view = explorer.view(&state);
+        states.insert(view);
+        explorer.moves(&state, &mut moves);
+        for Moved { replica, event, next: outcome } in moves.drain(..) {
+            match outcome {
+                Ok(state) => explorer.insert(state, next),
+                Err(_) => {
+                    let event = story::line(&explorer.locals, replica, event);
+                    violations.insert(hash_of(&(view, event)));
+                }
+            }
+        }
+        next += 1;
+    }
+    (states, violations)
+}
+
+/// What is left out of the network, and what is put into it early, changes nothing: the replicas
+/// come into exactly the same states, and exactly the same goes wrong if a rule is broken.
+#[test]
+fn reductions_hide_nothing() {
+    let slow = Limits { has_fast_disks: false, ..TINY };
+    let alone = Limits { campaigns: [1, 0, 0, 0, 0], ..TINY };
+    let three = Limits { replicas: 3, voters: 3, ..alone };
+    let cases = [
+        (TINY, None),
+        (TINY, Some(Mutant::AcceptLowerBallot)),
+        (TINY, Some(Mutant::TailOmitted)),
+        (Limits { crashes: 1, ..slow }, Some(Mutant::PromiseNotDurable)),
+        (Limits { crashes: 1, ..slow }, Some(Mutant::PromiseForgotten)),
+        (Limits { has_rejects: true, ..TINY }, Some(Mutant::CommitStampedLate)),
+        (Limits { has_rejects: true, kept: 0, snapshots: 1, ..TINY }, None),
+        (Limits { heartbeats: 1, ..alone }, None),
+        (Limits { all_to_all: true, ..TINY }, None),
+        (three, None),
+    ];
+    for (limits, mutant) in cases {
+        set_broken(mutant);
+        let [with, without] =
+            [true, false].map(|is_reduced| reached(Limits { is_reduced, ..limits.clone() }));
+        set_broken(None);
+        println!("{mutant:?}: {} and {} violations", with.0.len(), with.1.len());
+        assert!(with == without, "{limits:?} {mutant:?}");
+    }
 }

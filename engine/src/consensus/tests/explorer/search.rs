@@ -7,7 +7,7 @@ use std::{boxed::Box, format, println, string::String, time, vec::Vec};
 use super::{
     limits::{Cost, Left, Limits, REPLICAS_MAX},
     local::{Event, Locals, Map, NOTHING, Outcome, Step},
-    numbered::Numbered,
+    numbered::{Numbered, hash_of},
 };
 use crate::consensus::{config::Config, tests::world::Node};
 
@@ -149,10 +149,22 @@ impl Explorer {
         self.insert(State { places, past, left }, 0);
     }
 
-    fn insert(&mut self, state: State, parent: u32) {
+    pub(super) fn insert(&mut self, state: State, parent: u32) {
         if self.states.insert(state).1 {
             self.parents.push(parent);
         }
+    }
+
+    /// The state with this number, if there are so many.
+    pub(super) fn state(&self, number: u32) -> Option<State> {
+        ((number as usize) < self.states.len()).then(|| *self.states.get(number))
+    }
+
+    /// All of a state but the network.
+    pub(super) fn view(&self, state: &State) -> u64 {
+        let nodes = state.places[..self.replicas].iter().map(|place| self.node(*place));
+        let past = self.locals.pasts.get(state.past);
+        hash_of(&(nodes.collect::<Vec<_>>(), past, state.left))
     }
 
     /// Every state that one event leads to.
@@ -186,7 +198,15 @@ impl Explorer {
     /// The state after a step of a replica.
     fn after(&mut self, state: &State, (replica, step): (usize, Step), left: Left) -> State {
         let mut places = state.places;
-        places[replica] = self.change(places[replica], step.node);
+        let is_wiped = self.locals.nodes.get(step.node).voter != self.node(places[replica]).voter;
+        places[replica] = if is_wiped {
+            // A link knows the directories at both ends: what was on its way to the old one, or to
+            // whoever has the name, does not come to the new one. (If it did, `Fetch` of a founder
+            // that is formed since would be taken for the word of one that is not.)
+            self.places.number((step.node, NOTHING))
+        } else {
+            self.change(places[replica], step.node)
+        };
         self.send(&mut places, step.sent);
         if self.locals.limits.is_reduced {
             self.settle(&mut places, step.past);

@@ -26,7 +26,7 @@ struct Answered {
     answers: Vec<u64>,
 }
 
-/// The schedule that ends in a violation.
+/// The schedule that ends in a violation; nothing if there is none.
 pub(super) fn tell(explorer: &mut Explorer, end: End) -> String {
     let End::Violation { state, replica, event, what } = end else { return String::new() };
     let mut path = explorer.path(state);
@@ -100,7 +100,7 @@ fn answer_one(locals: &Locals, world: &mut World, before: usize) -> Option<Answe
     None
 }
 
-fn line(locals: &Locals, replica: usize, event: Event) -> String {
+pub(super) fn line(locals: &Locals, replica: usize, event: Event) -> String {
     let who = replica + 1;
     match event {
         Event::Deliver(packet) => format!("deliver {}", describe(locals.packets.get(packet))),

@@ -3,7 +3,7 @@
 use super::limits::{Limits, ONE_LEADER};
 use crate::consensus::mutant::Mutant;
 
-const TWO: Limits = Limits { campaigns: [1, 1, 0, 0, 0], ..ONE_LEADER };
+const TWO: Limits = Limits { name: "two leaders", campaigns: [1, 1, 0, 0, 0], ..ONE_LEADER };
 
 /// Two leaders and no slow disk: for what needs no crash.
 const FAST: Limits = Limits { name: "two, fast", has_fast_disks: true, ..TWO };
@@ -25,6 +25,10 @@ const THREE_CRASH: Limits =
 const FOUR: Limits = Limits { name: "twice each, fast", campaigns: [2, 2, 0, 0, 0], ..FAST };
 const REORDERED: Limits =
     Limits { name: "two, two proposals, fast", proposals: 2, window: 3, ..FAST };
+/// A follower that has more than the leader of the next ballot is told the log from its beginning,
+/// batch by batch.
+const AGAIN: Limits =
+    Limits { name: "two, heartbeat, two proposals, fast", heartbeats: 1, ..REORDERED };
 const WINDOW: Limits = Limits {
     name: "one, three proposals, window 1",
     proposals: 3,
@@ -123,6 +127,9 @@ const FORMED: Limits = Limits {
     ..FAST
 };
 
+/// So small that it is explored without the reductions, too.
+pub(super) const TINY: Limits = Limits { name: "two of two", replicas: 2, voters: 2, ..FAST };
+
 /// What every build explores.
 pub(super) const SMALL: [Limits; 13] = [
     ONE_LEADER,
@@ -141,7 +148,7 @@ pub(super) const SMALL: [Limits; 13] = [
 ];
 
 /// What a long run explores, too.
-pub(super) const LARGE: [Limits; 22] = [
+pub(super) const LARGE: [Limits; 23] = [
     PROPOSAL,
     PROPOSAL_SLOW,
     PROPOSAL_CRASH,
@@ -155,6 +162,7 @@ pub(super) const LARGE: [Limits; 22] = [
     HEARTBEAT,
     HEARTBEATS,
     HEARTBEAT_PROPOSAL,
+    AGAIN,
     READ_PROPOSAL,
     READ_AGAIN,
     SNAPSHOT,
@@ -181,7 +189,7 @@ pub(super) fn about(mutant: Mutant) -> Option<Limits> {
         | Mutant::LeadByMinority
         | Mutant::OwnLogAdopted
         | Mutant::TailOmitted => PROPOSAL,
-        Mutant::WholeLogMatches => HEARTBEAT_PROPOSAL,
+        Mutant::WholeLogMatches => AGAIN,
         Mutant::CommitUnmatched => HEARTBEAT,
         Mutant::CutWithoutConflict => REORDERED,
         Mutant::CommitEarlierBallot | Mutant::LongestLogAdopted => TWICE,
