@@ -494,7 +494,8 @@ impl World {
         }
     }
 
-    /// The commit slot of a record is about the `count` records before it: a crash may keep no more.
+    /// The commit slot of a record is about the `count` records before it: a crash may keep no
+    /// more.
     fn check_stamp(&self, index: usize, count: usize) {
         let commit = self.nodes[index].disk[count].commit;
         let before = self.remembered_of(index, count);

@@ -20,13 +20,13 @@ use crate::{
     consensus::{
         Role,
         message::Message,
-        mutant::{Mutant, is_broken},
         tests::{
             voter,
             world::{Node, Packet, World},
         },
     },
     ids::{Ballot, Instant, Slot, WallTime},
+    mutant::{Mutant, is_broken},
 };
 
 pub(super) type Map<K, V> = HashMap<K, V, FixedState>;

@@ -33,13 +33,12 @@ pub(super) fn tell(explorer: &mut Explorer, end: End) -> String {
     path.push((replica, event));
     let locals = &explorer.locals;
     let answered = replay(locals, &path);
-    let mut needed: BTreeSet<u64> = path
-        .iter()
-        .filter_map(|(_, event)| match event {
-            Event::Deliver(packet) => Some(locals.packets.get(*packet).key),
-            _ => None,
-        })
-        .collect();
+    let mut needed = BTreeSet::new();
+    for (_, event) in &path {
+        if let Event::Deliver(packet) = event {
+            needed.insert(locals.packets.get(*packet).key);
+        }
+    }
     let mut lines = Vec::new();
     let mut answered = answered.into_iter().rev().peekable();
     for (number, (replica, event)) in path.iter().enumerate().rev() {

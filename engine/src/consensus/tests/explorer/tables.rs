@@ -1,7 +1,7 @@
 //! The explorations: of the rules as they are, and for each broken rule one that is about it.
 
 use super::limits::{Limits, ONE_LEADER};
-use crate::consensus::mutant::Mutant;
+use crate::mutant::Mutant;
 
 const TWO: Limits = Limits { name: "two leaders", campaigns: [1, 1, 0, 0, 0], ..ONE_LEADER };
 
@@ -174,7 +174,9 @@ pub(super) const LARGE: [Limits; 23] = [
     ADMITTED,
 ];
 
-/// The bounds within which a broken rule shows; `None` if it is about progress only.
+/// The bounds within which a broken rule of consensus shows; `None` if it is about progress only
+/// (or about something else than consensus).
+#[expect(clippy::wildcard_enum_match_arm, reason = "every rule of safety is named")]
 pub(super) fn about(mutant: Mutant) -> Option<Limits> {
     let limits = match mutant {
         Mutant::StoredAtAppend
@@ -204,10 +206,7 @@ pub(super) fn about(mutant: Mutant) -> Option<Limits> {
         Mutant::OldConfigOnly => REPLACED_BOTH,
         Mutant::ConfigUnestablished => LEFT_ALONE,
         Mutant::FormedByMinority => FORMED,
-        Mutant::LossUnnoticed
-        | Mutant::FetchNever
-        | Mutant::PreVoteDisturbs
-        | Mutant::LeaderNeverGivesUp => return None,
+        _ => return None,
     };
     Some(limits)
 }
