@@ -35,8 +35,10 @@ pub(super) struct Peer {
     told: Slot,
     /// What was stored at the last heartbeat.
     stored_before: Slot,
-    /// What was agreed at the last heartbeat.
-    agreed_before: Slot,
+    /// Its commit slot when it confirmed a heartbeat last: lower than before after a restart.
+    decided: Slot,
+    /// The same at the last heartbeat.
+    decided_before: Slot,
     progress: Progress,
     /// When it was last heard.
     pub(super) heard: Instant,
@@ -56,7 +58,8 @@ impl Peer {
             sent: end,
             told: Slot(0),
             stored_before: Slot(0),
-            agreed_before: Slot(0),
+            decided: Slot(0),
+            decided_before: Slot(0),
             progress: Progress::Probe { is_sent: false },
             heard: now,
             round: 0,
@@ -82,7 +85,10 @@ impl Peer {
 
     /// It has confirmed heartbeat `round`, and has decided up to `commit`.
     pub(super) fn record_heartbeat(&mut self, round: u64, commit: Slot, log: &Log) {
-        self.round = self.round.max(round);
+        if self.round <= round {
+            self.round = round;
+            self.decided = commit;
+        }
         self.agreed = self.agreed.max(commit);
         if self.progress == Progress::CatchUp && log.start() <= commit {
             self.sent = self.stored.max(commit);
@@ -96,7 +102,7 @@ impl Peer {
         let is_behind = self.stored < log.end().slot && self.stored == self.stored_before;
         // A restart forgets that the log is the leader's: then what is decided is not decided there
         // until it is asked again.
-        let is_unsure = self.agreed < log.commit() && self.agreed == self.agreed_before;
+        let is_unsure = self.decided < log.commit() && self.decided == self.decided_before;
         if (is_behind || is_unsure)
             && self.progress != Progress::CatchUp
             && !is_broken(Mutant::LossUnnoticed)
@@ -105,7 +111,7 @@ impl Peer {
             self.progress = Progress::Probe { is_sent: false };
         }
         self.stored_before = self.stored;
-        self.agreed_before = self.agreed;
+        self.decided_before = self.decided;
         self.told = Slot(0);
         if self.sent < log.start() {
             self.progress = Progress::CatchUp;

@@ -7,6 +7,7 @@ use crate::{
     sim::{
         coverage::Situation,
         directory::{self, OpenError},
+        disk::Disk,
         faults::{Death, FaultKind},
         network::Partition,
     },
@@ -170,6 +171,9 @@ impl World {
         }
         let index = self.chance.below(self.machines.len());
         let machine = &self.machines[index];
+        if machine.is_rotten {
+            return None;
+        }
         let own = Voter { id: machine.id, incarnation: machine.incarnation? };
         let mut voters = config.voters().to_vec();
         let mut observers = config.observers().to_vec();
@@ -215,7 +219,9 @@ impl World {
         }
         let snapshots = directory::snapshot_names(&machine.disk);
         let name = match &snapshots[..] {
-            [_, newest] if self.chance.one_in(2) => newest.clone(),
+            [_, newest] if self.chance.one_in(2) && is_spare(&machine.disk, newest) => {
+                newest.clone()
+            }
             _ => directory::superblock_name(self.chance.below(2)),
         };
         self.die(index, Death::Kill);
@@ -300,4 +306,11 @@ impl World {
             Err(error) => panic!("{error:?}"),
         }
     }
+}
+
+/// Whether an older snapshot and the log do as well as this one. Behind one that another replica
+/// sent, the log may have begun anew.
+fn is_spare(disk: &Disk, name: &str) -> bool {
+    let found = disk.read(name).map(directory::snapshots::decode);
+    matches!(found, Some(Ok((trailer, _))) if !trailer.meta.is_received)
 }
