@@ -281,7 +281,7 @@ impl Directory {
     /// Goes on as far as possible without waiting.
     pub fn advance(&mut self, now: Instant, disk: &mut Disk, news: &mut Vec<News>) {
         while let Some(done) = self.arrivals.advance(now, disk) {
-            self.note_written(done, news);
+            self.note_written(&done, news);
         }
         if self.archive_waits_for.is_some_and(|pos| pos <= self.end.durable_pos()) {
             self.archive_waits_for = None;
@@ -289,7 +289,7 @@ impl Directory {
         while self.archive_waits_for.is_none()
             && let Some(done) = self.archive.advance(now, disk)
         {
-            self.note_written(done, news);
+            self.note_written(&done, news);
         }
         self.advance_segments(now, disk);
         self.advance_log(now, disk, news);
@@ -298,8 +298,8 @@ impl Directory {
     }
 
     /// A writer of snapshots has come to a point that matters.
-    fn note_written(&mut self, done: Done, news: &mut Vec<News>) {
-        match done {
+    fn note_written(&mut self, done: &Done, news: &mut Vec<News>) {
+        match *done {
             Done::Snapshot(base) => news.push(News::Snapshot(base)),
             Done::Received(base) => news.push(News::Received(base)),
             Done::WaitsForLog(pos) if self.end.durable_pos() < pos => {
