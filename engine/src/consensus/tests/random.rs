@@ -220,7 +220,11 @@ impl Driver {
             let core = node.core.as_ref();
             core.is_some_and(|core| core.log.configs().all(|(_, config)| has_others(config)))
         };
-        self.world.nodes.iter().all(is_safe_at)
+        // The first configuration is decided by its founder alone: the others must have it for good.
+        let has_log = |other: usize| {
+            self.world.nodes[other].voter == lost || self.world.has_durable_log(other)
+        };
+        self.world.nodes.iter().all(is_safe_at) && (0..self.world.nodes.len()).all(has_log)
     }
 
     /// One-way cuts, replicas that nobody reaches, or everything mended.

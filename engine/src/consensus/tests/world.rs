@@ -250,6 +250,12 @@ impl World {
         remembered
     }
 
+    /// Whether a crash leaves it anything of the log.
+    pub(super) fn has_durable_log(&self, index: usize) -> bool {
+        let remembered = self.remembered(index);
+        Slot(0) < remembered.base.slot || !remembered.batches.is_empty()
+    }
+
     /// Starts a replica with what its disk has.
     pub(super) fn restart(&mut self, index: usize) {
         let remembered = self.remembered(index);
