@@ -140,19 +140,18 @@ impl Consensus {
         }
     }
 
-    /// Where to learn from: whoever has the name of a voter, or of a founder before there is a
-    /// configuration. The voters' data directories may be others by now than those that this log
-    /// knows.
+    /// Where to learn from: whoever has the name of a member or of a founder. They and their data
+    /// directories may be others by now than those that this log knows.
     fn known_replicas(&self) -> Vec<Voter> {
-        let own = self.settings.own.id;
         let config = self.log.last_config();
-        let known: Vec<ReplicaId> = if config.is_formed() {
-            config.voters().iter().map(|voter| voter.id).collect()
-        } else {
-            self.settings.founders.clone()
-        };
-        let whoever = |id| Voter { id, incarnation: Incarnation(0) };
-        known.into_iter().filter(|id| *id != own).map(whoever).collect()
+        let members = config.voters().iter().chain(config.observers()).map(|member| member.id);
+        let mut ids: Vec<ReplicaId> = Vec::new();
+        for id in members.chain(self.settings.founders.iter().copied()) {
+            if id != self.settings.own.id && !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
+        ids.into_iter().map(|id| Voter { id, incarnation: Incarnation(0) }).collect()
     }
 
     /// Forgets who has not been heard for long.

@@ -53,6 +53,15 @@ pub fn snapshot_file(disk: &Disk, slot: Slot) -> Option<&[u8]> {
     disk.read(&names::snapshot(slot))
 }
 
+/// Whether both superblocks can be read.
+#[must_use]
+pub fn has_both_superblocks(disk: &Disk) -> bool {
+    (0..2).all(|index| {
+        let block = disk.read(&names::superblock(index)).and_then(|bytes| bytes.first_chunk());
+        block.is_some_and(|block| Superblock::decode(block).is_ok())
+    })
+}
+
 /// The name of one of the two superblocks.
 #[must_use]
 pub fn superblock_name(index: usize) -> String {

@@ -225,7 +225,11 @@ impl World {
             _ => directory::superblock_name(self.chance.below(2)),
         };
         self.die(index, Death::Kill);
-        self.rot(index, &name);
+        // What the process was writing may be torn: then the other one is the only one.
+        let disk = &self.machines[index].disk;
+        if !name.starts_with("superblock") || directory::has_both_superblocks(disk) {
+            self.rot(index, &name);
+        }
     }
 
     fn fault_of_network(&mut self) {
