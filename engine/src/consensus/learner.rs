@@ -43,14 +43,17 @@ pub(super) struct Newcomer {
 pub(super) struct Source {
     /// The number of the replica that it asks, among those that it knows.
     index: usize,
-    /// When that was last heard, or first asked.
+    /// When it was last of use, or first asked.
     heard: Instant,
+    /// What was decided here then: that it answers is not enough, it may know no more than this
+    /// replica.
+    commit: Slot,
     /// When it asks again.
     next_ask: Instant,
 }
 
 impl Source {
-    /// It has said something.
+    /// It has offered something.
     pub(super) fn heard(&mut self, now: Instant) {
         self.heard = now;
     }
@@ -114,7 +117,11 @@ impl Consensus {
             known.iter().for_each(|peer| ready.send(*peer, Message::Fetch { first }));
             return;
         }
-        if self.source.heard <= self.election_min_before(now) {
+        let commit = self.log.commit();
+        if self.source.commit < commit {
+            self.source.commit = commit;
+            self.source.heard = now;
+        } else if self.source.heard <= self.election_min_before(now) {
             self.source.index += 1;
             self.source.heard = now;
         }

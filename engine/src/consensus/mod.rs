@@ -374,7 +374,6 @@ impl Consensus {
             }
             Message::Fetch { first } => self.on_fetch(now, (from, to), first, ready),
             Message::Fetched { ballot, batches, commit } => {
-                self.source.heard(now);
                 self.on_fetched(from, ballot, batches, commit, ready);
             }
             Message::Offer(offer) => {
