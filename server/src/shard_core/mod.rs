@@ -202,7 +202,10 @@ impl ShardCore {
         if self.applied < self.serves_from {
             return false;
         }
-        let first = self.state.first_session(self.settings.replica_id, crate::clock::wall());
+        let chance = getrandom::u32().expect("the kernel has random numbers").to_le_bytes();
+        let chance = u16::from_le_bytes([chance[0], chance[1]]);
+        let wall = crate::clock::wall();
+        let first = self.state.first_session(self.settings.replica_id, wall, chance);
         self.next_session = first.0 + i64::from(self.place.id.0);
         true
     }

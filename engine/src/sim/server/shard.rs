@@ -75,8 +75,8 @@ impl Shard {
     }
 
     /// Lets clients in.
-    pub(super) fn begin_serving(&mut self, wall: WallTime) {
-        self.next_session = Some(self.state.first_session(self.replica, wall).0);
+    pub(super) fn begin_serving(&mut self, wall: WallTime, chance: u16) {
+        self.next_session = Some(self.state.first_session(self.replica, wall, chance).0);
     }
 
     /// Another State takes the place of this one, of a later slot: whoever was served by the
