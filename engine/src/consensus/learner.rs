@@ -71,7 +71,10 @@ impl Consensus {
         let sent = self.serve(from, first, ready);
         let has_vote = self.log.configs().any(|(_, config)| config.has_vote(from));
         if self.log.end().slot == Slot(0) {
-            self.note_founder(now, (from, to), ready);
+            // Who asks for more has a log, and is no founder of another cluster.
+            if first == Slot(1) {
+                self.note_founder(now, (from, to), ready);
+            }
         } else if !has_vote {
             if self.log.commit() < first {
                 // A sign of life: whoever learns from here need not look for somebody else.
