@@ -198,15 +198,7 @@ impl Explorer {
     /// The state after a step of a replica.
     fn after(&mut self, state: &State, (replica, step): (usize, Step), left: Left) -> State {
         let mut places = state.places;
-        let is_wiped = self.locals.nodes.get(step.node).voter != self.node(places[replica]).voter;
-        places[replica] = if is_wiped {
-            // A link knows the directories at both ends: what was on its way to the old one, or to
-            // whoever has the name, does not come to the new one. (If it did, `Fetch` of a founder
-            // that is formed since would be taken for the word of one that is not.)
-            self.places.number((step.node, NOTHING))
-        } else {
-            self.change(places[replica], step.node)
-        };
+        places[replica] = self.change(places[replica], step.node);
         self.send(&mut places, step.sent);
         if self.locals.limits.is_reduced {
             self.settle(&mut places, step.past);

@@ -30,13 +30,14 @@ const REORDERED: Limits =
 const AGAIN: Limits =
     Limits { name: "two, heartbeat, two proposals, fast", heartbeats: 1, ..REORDERED };
 const WINDOW: Limits = Limits {
-    name: "one, three proposals, window 1",
-    proposals: 3,
+    name: "one, two proposals, window 1, fast",
+    proposals: 2,
     window: 1,
     has_fast_disks: true,
     ..ONE_LEADER
 };
 const READ: Limits = Limits { name: "two, read, fast", reads: 1, ..FAST };
+const READ_ALONE: Limits = Limits { name: "one, read, fast", campaigns: [1, 0, 0, 0, 0], ..READ };
 const READ_PROPOSAL: Limits = Limits { name: "two, read, proposal, fast", proposals: 1, ..READ };
 const READ_AGAIN: Limits = Limits {
     name: "one of two, two reads, crash, proposal, fast",
@@ -122,7 +123,7 @@ const FORMED: Limits = Limits {
     name: "formation, wiped, fast",
     voters: 0,
     campaigns: [0, 1, 0, 0, 0],
-    asks: 4,
+    asks: 3,
     wipes: 1,
     ..FAST
 };
@@ -137,7 +138,7 @@ pub(super) const SMALL: [Limits; 13] = [
     TWO,
     CRASH,
     WINDOW,
-    READ,
+    READ_ALONE,
     REJECTS,
     ALL_TO_ALL_CRASH,
     JOIN,
@@ -148,7 +149,7 @@ pub(super) const SMALL: [Limits; 13] = [
 ];
 
 /// What a long run explores, too.
-pub(super) const LARGE: [Limits; 23] = [
+pub(super) const LARGE: [Limits; 24] = [
     PROPOSAL,
     PROPOSAL_SLOW,
     PROPOSAL_CRASH,
@@ -163,6 +164,7 @@ pub(super) const LARGE: [Limits; 23] = [
     HEARTBEATS,
     HEARTBEAT_PROPOSAL,
     AGAIN,
+    READ,
     READ_PROPOSAL,
     READ_AGAIN,
     SNAPSHOT,
@@ -205,7 +207,7 @@ pub(super) fn about(mutant: Mutant) -> Option<Limits> {
         Mutant::WindowUnbounded => WINDOW,
         Mutant::OldConfigOnly => REPLACED_BOTH,
         Mutant::ConfigUnestablished => LEFT_ALONE,
-        Mutant::FormedByMinority => FORMED,
+        Mutant::FormedByMinority | Mutant::FormedByHearsay => FORMED,
         _ => return None,
     };
     Some(limits)
