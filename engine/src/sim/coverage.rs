@@ -98,6 +98,8 @@ situations! {
     Forward, Cluster;
     /// A follower told the leader whose sessions are alive.
     Touched, Cluster;
+    /// What was under way when an epoch ended was submitted to the next leader.
+    Reforward, Cluster;
     /// Decided batches were read from a log for somebody who lacked them.
     FetchAnswered, Cluster;
     /// A snapshot was offered in the place of batches that are gone.

@@ -374,6 +374,9 @@ impl Process {
         if committed.commands.len() > 1 {
             observer.coverage.count(Situation::LargeBatch);
         }
+        if committed.header.kind == BatchKind::NewEpoch && self.replica.waiting_bytes() > 0 {
+            observer.coverage.count(Situation::Reforward);
+        }
         if committed.header.kind == BatchKind::Config {
             self.note_config(&batch.payload, observer);
         }

@@ -115,10 +115,13 @@ impl Shard {
     fn apply(&mut self, zxid: Zxid, command: &Command, observer: &mut Observer) {
         self.changes.clear();
         let outcome = self.state.apply(zxid, command, &mut self.changes);
+        if outcome == Err(ErrorCode::SessionMoved) {
+            observer.coverage.count(Situation::SessionMovedError);
+        }
         // Whoever watches learns of the change before whoever asked for it learns that it is done.
         self.tell_watchers(observer);
         if let Some(id) = self.owners.get(&command.owner).copied() {
-            self.answer_command(id, zxid, &outcome, observer);
+            self.answer_command(id, zxid, &outcome);
         }
         for change in mem::take(&mut self.changes.sessions) {
             self.session_changed(change, command.owner, observer);
@@ -153,7 +156,6 @@ impl Shard {
         id: ConnectionId,
         zxid: Zxid,
         outcome: &Result<Outcome, ErrorCode>,
-        observer: &mut Observer,
     ) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         if let Phase::Connecting { has_read_only, password } = connection.phase {
@@ -162,7 +164,6 @@ impl Shard {
         }
         if matches!(outcome, Err(ErrorCode::SessionMoved)) {
             // Another connection speaks for the session: this one gets no answer, as with Apache.
-            observer.coverage.count(Situation::SessionMovedError);
             connection.end(Ending::Now);
             return;
         }
