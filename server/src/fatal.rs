@@ -23,6 +23,8 @@ pub(crate) enum FatalReason {
     Undecodable = 14,
     /// A socket that was bound cannot be listened on.
     Listen = 15,
+    /// The cluster applies commands in a way that this version does not know.
+    TooOld = 16,
 }
 
 impl FatalReason {

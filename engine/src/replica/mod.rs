@@ -148,6 +148,8 @@ impl Replica {
         self.hand_over(input.now, ready, output);
         self.note_snapshot(input, output);
         output.leading = self.intake.epoch();
+        let level = self.consensus.config().feature_level;
+        output.too_old_for = (self.feature_level_max < level).then_some(level);
     }
 
     /// How it stands.
@@ -272,12 +274,6 @@ impl Replica {
         }
         ready.committed.iter().for_each(|batch| self.forwards.committed(batch));
         self.transfer.drop_behind(self.consensus.commit_slot());
-        let level = self.consensus.config().feature_level;
-        assert!(
-            level <= self.feature_level_max,
-            "the cluster uses feature level {level}; this version knows {} and must be updated",
-            self.feature_level_max
-        );
     }
 
     /// Only a leader that knows everything decided takes commands, and only of its own epoch.

@@ -31,6 +31,9 @@ pub struct Output {
     /// before it applies what is committed, and closes its clients' connections: what became of
     /// their commands is not known.
     pub installed: Option<Base>,
+    /// The cluster uses this feature level, which this version does not know. The driver ends the
+    /// process before it carries out anything of this step.
+    pub too_old_for: Option<u16>,
     /// The epoch that this replica leads, if it does.
     pub leading: Option<Epoch>,
     /// Decided batches, in slot order without a gap. They may be shown to anybody: what makes them

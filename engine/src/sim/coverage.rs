@@ -120,6 +120,10 @@ situations! {
     Admission, Cluster;
     /// Other members were decided.
     MembersChanged, Cluster;
+    /// A feature level was decided that every voter knows.
+    LevelRaised, Anything;
+    /// A server found that the cluster uses a feature level that it does not know.
+    TooOld, Never;
     /// A server lost its directory.
     Wipe, Cluster;
     /// A server with a damaged log began anew.

@@ -195,6 +195,10 @@ impl ReplicaCore {
             self.wait(&inbox).await;
             self.take(&inbox);
             self.replica.step(&mut self.input, &mut self.output);
+            if let Some(level) = self.output.too_old_for {
+                let cause = format!("the cluster uses feature level {level}: update this server");
+                fatal(FatalReason::TooOld, &cause);
+            }
             self.hand_over().await;
         }
         self.log.close();

@@ -64,6 +64,8 @@ pub struct ServerSettings {
     pub timing: Timing,
     /// Whether followers tell each other what they have stored (R11).
     pub all_to_all: bool,
+    /// The version of the program, by what it knows how to apply.
+    pub feature_level_max: u16,
 }
 
 impl ServerSettings {
@@ -76,6 +78,7 @@ impl ServerSettings {
             bounds: self.bounds.clone(),
             timing: self.timing,
             all_to_all: self.all_to_all,
+            feature_level_max: self.feature_level_max,
             ..Settings::new(own, life, config)
         }
     }
@@ -246,6 +249,11 @@ impl Process {
         self.look_at_disk(moment, disk, observer)?;
         self.take(moment);
         self.replica.step(&mut self.input, &mut self.output);
+        if self.output.too_old_for.is_some() {
+            // The process ends; whoever starts it again starts a later version.
+            observer.coverage.count(Situation::TooOld);
+            return Err(DiskError::Dead);
+        }
         self.carry_out(moment, observer);
         let mut effects = self.effects();
         self.speak(disk, observer, &mut effects);
@@ -392,6 +400,8 @@ impl Process {
         let ids = |config: &Config| -> Vec<ReplicaId> {
             config.voters().iter().map(|voter| voter.id).collect()
         };
+        let is_raised = before.is_formed() && before.feature_level < config.feature_level;
+        observer.coverage.count_many(Situation::LevelRaised, u64::from(is_raised));
         observer.coverage.count(if !before.is_formed() {
             Situation::Formation
         } else if ids(&before) == ids(&config) {

@@ -16,6 +16,8 @@ pub struct Knobs {
     pub voters: usize,
     /// Servers without.
     pub observers: usize,
+    /// From when on servers start with a version that knows one more feature level.
+    pub upgrade_ms: u64,
     /// Clients.
     pub clients: usize,
     /// How long things go wrong.
@@ -56,17 +58,20 @@ impl Knobs {
             bounds,
             timing: Timing::default(),
             all_to_all: voters <= 5 && chance.one_in(4),
+            feature_level_max: 0,
         };
         let disk = DiskSettings {
             atomic_bytes: 4096,
             write_ns: chance.pick(&[20_000, 200_000, 2_000_000]),
             flush_ns: chance.pick(&[50_000, 1_000_000, 10_000_000]),
         };
+        let trouble_ms = chance.between(2_000, 20_000);
         Self {
             voters,
             observers,
+            upgrade_ms: chance.up_to(2 * trouble_ms),
             clients: 1 + chance.below(6),
-            trouble_ms: chance.between(2_000, 20_000),
+            trouble_ms,
             calm_ms: chance.between(500, 3_000),
             fault_ms: chance.pick(&[200, 1_000, 4_000]),
             window: window(&server.bounds),

@@ -127,10 +127,12 @@ impl World {
         }
         machine.process_count += 1;
         let moment = machine.clock.moment(self.now);
-        let (id, settings) = (machine.id, &self.knobs.server);
-        let chance = &machine.chance;
+        let mut settings = self.knobs.server.clone();
+        let upgrade = Instant(0).plus_millis(self.knobs.upgrade_ms);
+        settings.feature_level_max = u16::from(upgrade <= self.now);
+        let (id, chance) = (machine.id, &machine.chance);
         let started =
-            Process::start(id, settings, chance, moment, &mut machine.disk, &mut self.observer);
+            Process::start(id, &settings, chance, moment, &mut machine.disk, &mut self.observer);
         match started {
             Ok(process) => {
                 machine.incarnation = Some(process.own().incarnation);
