@@ -102,6 +102,18 @@ pub struct Life(pub u64);
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct SessionId(pub i64);
 
+impl SessionId {
+    /// The first id that `replica` draws from a start on; it counts up from there. Chance decides,
+    /// and no clock, as in Apache ZooKeeper: clocks go back, and a replica may know nothing any more
+    /// of sessions that it opened before it started. The upper byte says who drew it.
+    #[must_use]
+    pub fn first(replica: ReplicaId, chance: u64) -> Self {
+        // One bit less than there is room for, so that counting up stays below the upper byte.
+        let chance = i64::try_from(chance >> 9).expect("55 bits");
+        Self((i64::from(replica.0) << 56) | chance)
+    }
+}
+
 impl fmt::Display for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:#x}", self.0)

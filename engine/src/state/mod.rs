@@ -34,7 +34,7 @@ pub use read::Reader;
 pub use session::Session;
 
 use crate::{
-    ids::{Ballot, Epoch, ReplicaId, SessionId, Slot, WallTime, Zxid},
+    ids::{Ballot, Epoch, SessionId, Slot, WallTime, Zxid},
     protocol::records::{Acl, Id, Stat, perms},
     shared_bytes::SharedStr,
 };
@@ -197,22 +197,6 @@ impl State {
     #[must_use]
     pub fn session(&self, session: SessionId) -> Option<&Session> {
         self.sessions.by_id.get(&session)
-    }
-
-    /// Where the session ids begin that `replica` draws from a start on, counted up from there:
-    /// `(replica id) << 56`, then milliseconds, then a count, as ZooKeeper draws them. None of them
-    /// was drawn before, even if the clock went back: they are above every session of the replica
-    /// that is open, every start after a new slot has milliseconds of its own, and between two
-    /// starts at one slot decides `chance`, where the count begins.
-    #[must_use]
-    pub fn first_session(&self, replica: ReplicaId, wall: WallTime, chance: u16) -> SessionId {
-        let upper = i64::from(replica.0) << 56;
-        let slots = i64::try_from(self.applied.slot.0).expect("slots do not run out");
-        let ms = wall.0.max(self.applied.time.0 + slots);
-        let from_clock = upper | ((ms << 16) & 0x00ff_ffff_ffff_ffff) | i64::from(chance);
-        let of_this_replica = |session: &SessionId| session.0 >> 56 == upper >> 56;
-        let newest = self.sessions().map(|(id, _)| id).filter(of_this_replica).max();
-        SessionId(newest.map_or(from_clock, |newest| from_clock.max(newest.0 + 1)))
     }
 
     /// How many znodes there are, as ZooKeeper counts: the root twice.

@@ -202,10 +202,8 @@ impl ShardCore {
         if self.applied < self.serves_from {
             return false;
         }
-        let chance = getrandom::u32().expect("the kernel has random numbers").to_le_bytes();
-        let chance = u16::from_le_bytes([chance[0], chance[1]]);
-        let wall = crate::clock::wall();
-        let first = self.state.first_session(self.settings.replica_id, wall, chance);
+        let chance = getrandom::u64().expect("the kernel has random numbers");
+        let first = SessionId::first(self.settings.replica_id, chance);
         self.next_session = first.0 + i64::from(self.place.id.0);
         true
     }

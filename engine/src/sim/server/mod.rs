@@ -365,8 +365,7 @@ impl Process {
         }
         self.keep_house(moment, observer);
         if self.shard.next_session.is_none() && self.serves_from <= self.shard.applied() {
-            let chance = u16::try_from(self.chance.below(1 << 16)).expect("16 bits");
-            self.shard.begin_serving(moment.wall, chance);
+            self.shard.begin_serving();
         }
         let waiting = self.shard.connections.iter().filter(|(_, c)| !c.input.is_empty());
         let waiting: Vec<ConnectionId> = waiting.map(|(id, _)| *id).collect();

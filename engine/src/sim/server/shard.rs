@@ -7,7 +7,7 @@ use core::mem;
 use super::connection::{Connection, ConnectionId, Ending, Expected, ExpectedKind, Phase};
 use crate::{
     batch::{BatchHeader, Commands},
-    ids::{Owner, ReplicaId, SessionId, Slot, WallTime, Zxid},
+    ids::{Owner, ReplicaId, SessionId, Slot, Zxid},
     protocol::{
         error_code::ErrorCode,
         reply::{EventKind, Reply, WatchEvent, encode_event},
@@ -75,8 +75,8 @@ impl Shard {
     }
 
     /// Lets clients in.
-    pub(super) fn begin_serving(&mut self, wall: WallTime, chance: u16) {
-        self.next_session = Some(self.state.first_session(self.replica, wall, chance).0);
+    pub(super) fn begin_serving(&mut self) {
+        self.next_session = Some(SessionId::first(self.replica, self.chance.draw()).0);
     }
 
     /// Another State takes the place of this one, of a later slot: whoever was served by the

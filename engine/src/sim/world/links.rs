@@ -1,26 +1,33 @@
 //! Messages between servers.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::vec::Vec;
 
 use super::{Event, World};
 use crate::{
     ids::ReplicaId,
-    replica::message::Envelope,
+    replica::{codec, message::Envelope},
     sim::{coverage::Situation, faults::Death},
 };
+
+/// All servers of a world are of one cluster.
+const CLUSTER: u128 = 1;
 
 impl World {
     /// What a server has for others.
     pub(super) fn send_packets(&mut self, from: usize, packets: Vec<Envelope>) {
         for envelope in packets {
             let Some(to) = self.machine_of(envelope.to.id) else { continue };
+            let mut frame = Vec::new();
+            codec::encode(CLUSTER, &envelope, &mut frame);
             for at in self.network.send(self.now, from, to) {
-                self.plan(at, Event::Packet(Box::new(envelope.clone())));
+                self.plan(at, Event::Packet(frame.clone()));
             }
         }
     }
 
-    pub(super) fn packet_arrives(&mut self, envelope: Envelope) {
+    pub(super) fn packet_arrives(&mut self, frame: &[u8]) {
+        let (cluster, envelope) = codec::decode(frame).expect("what was encoded can be decoded");
+        assert!(cluster == CLUSTER, "there is one cluster");
         let (from, to) = (self.machine_of(envelope.from.id), self.machine_of(envelope.to.id));
         let (Some(from), Some(to)) = (from, to) else { return };
         // What was on its way when a link went down is lost.

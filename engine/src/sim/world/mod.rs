@@ -11,7 +11,7 @@ mod links;
 mod machine;
 
 pub use self::knobs::{Knobs, VOTERS_MAX};
-use alloc::{boxed::Box, collections::BTreeMap, format, string::String, vec::Vec};
+use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 
 use self::{connections::Connections, machine::Machine};
 use super::{
@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     ids::{Epoch, Instant, ReplicaId},
-    replica::{Config, message::Envelope},
+    replica::Config,
 };
 
 /// What is asked of a run.
@@ -84,7 +84,7 @@ enum Event {
     /// The server has, or its process is gone.
     ClosedByServer(ConnectionId),
     /// A message reaches a machine.
-    Packet(Box<Envelope>),
+    Packet(Vec<u8>),
     /// A machine learns that the other one has closed their link.
     LinkClosed(usize, ReplicaId),
     /// Something goes wrong.
@@ -223,7 +223,7 @@ impl World {
             Event::ToClient(id, bytes) => self.bytes_to_client(id, &bytes),
             Event::ClosedByClient(id) => self.closed_by_client(id),
             Event::ClosedByServer(id) => self.closed_by_server(id),
-            Event::Packet(envelope) => self.packet_arrives(*envelope),
+            Event::Packet(frame) => self.packet_arrives(&frame),
             Event::LinkClosed(machine, peer) => self.link_closed(machine, peer),
             Event::Fault => self.fault(),
             Event::Kill(machine) => {

@@ -358,15 +358,3 @@ fn versions_skip_minus_one() {
     "#]]
     .assert_eq(&out);
 }
-
-/// Of every start after a new slot, whatever the clock says.
-#[test]
-fn session_ids_are_not_drawn_again_when_the_clock_goes_back() {
-    let mut world = World::new();
-    let replica = crate::ids::ReplicaId(1);
-    let first = |world: &World| world.state.first_session(replica, WallTime(0), 7);
-    let before = first(&world);
-    world.open(1).unwrap();
-    let after = first(&world);
-    assert!(before.0 + 65_536 <= after.0, "{before} {after}");
-}
