@@ -15,6 +15,7 @@ use crate::{
     batch::{BatchHeader, decode_runs},
     ids::{Epoch, Zxid},
     limits::{FORWARDED_BYTES_MAX, INTAKE_BYTES_MAX},
+    mutant::{Mutant, set_broken},
 };
 
 const NODES: usize = 3;
@@ -492,4 +493,28 @@ fn housekeeping_is_of_its_epoch() {
     intake.take_housekeeping(Epoch(1), fixed(&["d"]));
     intake.lead(Some(Epoch(2)));
     assert!(intake.is_empty(), "what was found in another epoch is found again");
+}
+
+/// What waits at the leader of epoch 2 that was given `forward` and `housekeeping` of epoch 1, with
+/// `mutant` broken.
+fn waits_of_epoch_1(mutant: Option<Mutant>) -> (bool, bool) {
+    set_broken(mutant);
+    let mut intake = Intake::default();
+    intake.lead(Some(Epoch(2)));
+    let commands = || commands(iter::once("a"));
+    let (epoch, life) = (Epoch(1), Life(7));
+    let forward = Forward { epoch, life, first: 1, commands: vec![Arc::new(commands())] };
+    let takes_forward = intake.take(forward).is_some();
+    let mut intake = Intake::default();
+    intake.lead(Some(Epoch(2)));
+    intake.take_housekeeping(epoch, commands());
+    set_broken(None);
+    (takes_forward, !intake.is_empty())
+}
+
+#[test]
+fn a_leader_takes_nothing_of_another_epoch() {
+    assert_eq!(waits_of_epoch_1(None), (false, false));
+    assert_eq!(waits_of_epoch_1(Some(Mutant::ForwardsOfAnyEpoch)), (true, false));
+    assert_eq!(waits_of_epoch_1(Some(Mutant::HousekeepingLate)), (false, true));
 }

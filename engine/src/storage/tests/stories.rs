@@ -8,6 +8,7 @@ use super::model::{Log, SnapshotFile, recover, recover_newest, segment_bytes};
 use crate::{
     batch::BatchHeader,
     ids::Slot,
+    mutant::{Mutant, set_broken},
     storage::{
         Base, Lsn,
         block::BLOCK_BYTES,
@@ -542,4 +543,15 @@ fn a_batch_in_the_place_of_one_that_a_received_snapshot_has() {
         segment 1, offset 40960: a sound record does not continue the log: slot 3 follows slot 4. Everything before slot 5 is sound; slot 5 and what follows it cannot be read
     "#]],
     );
+}
+
+/// Without witnesses, or without a verdict, what is gone looks like a log that ended earlier.
+#[test]
+fn witnesses_tell_what_is_gone() {
+    for mutant in [Mutant::WitnessIgnored, Mutant::DamageIsEnd] {
+        set_broken(Some(mutant));
+        let told = std::panic::catch_unwind(an_acknowledged_write_that_is_gone);
+        set_broken(None);
+        assert!(told.is_err(), "nobody notices {mutant:?}");
+    }
 }
