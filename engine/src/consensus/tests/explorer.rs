@@ -32,7 +32,7 @@ use crate::mutant::{Mutant, set_broken};
 /// The most states of an exploration, and whether somebody has asked for that many.
 fn states_max() -> (usize, bool) {
     let states = env::var("RINGKEEPER_STATES").ok();
-    (states.as_ref().map_or(400_000, |text| text.parse().unwrap()), states.is_some())
+    (states.as_ref().map_or(500_000, |text| text.parse().unwrap()), states.is_some())
 }
 
 fn is_wanted(name: &str) -> bool {

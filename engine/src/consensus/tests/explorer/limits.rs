@@ -30,6 +30,9 @@ pub(super) enum Cost {
     Wipe,
     Ask,
     Tend,
+    /// A question of another replica arrives at a leader, which may start another heartbeat: it
+    /// must not arrive for ever.
+    Question,
 }
 
 impl Cost {
@@ -46,6 +49,7 @@ impl Cost {
             Self::Wipe => REPLICAS_MAX + 6,
             Self::Ask => REPLICAS_MAX + 7,
             Self::Tend => REPLICAS_MAX + 8,
+            Self::Question => REPLICAS_MAX + 9,
         };
         Some(place)
     }
@@ -161,6 +165,8 @@ impl Limits {
             (Cost::Wipe, self.wipes),
             (Cost::Ask, self.asks),
             (Cost::Tend, self.tends),
+            // One of them arrives twice.
+            (Cost::Question, if self.reads > 0 { self.reads + 1 } else { 0 }),
         ];
         counts.into_iter().fold(left, |left, (cost, count)| left.with(cost, count))
     }

@@ -256,6 +256,12 @@ impl Locals {
         is_useless || is_stranger && !is_broken(Mutant::StrangerVotes)
     }
 
+    /// What it costs that a message arrives.
+    pub(super) fn cost_of(&self, packet: u32) -> Cost {
+        let is_question = matches!(self.packets.get(packet).message, Message::AskRead { .. });
+        if is_question { Cost::Question } else { Cost::Free }
+    }
+
     /// What may happen at a replica beside the arrival of messages, and what it costs. Whether it
     /// changes anything is seen when it happens.
     pub(super) fn events(&self, number: u32) -> Vec<(Event, Cost)> {

@@ -275,12 +275,14 @@ impl Explorer {
         let (mut moves, mut answers) = (Vec::new(), [NOTHING; REPLICAS_MAX]);
         for packet in self.locals.sets.get(set).clone() {
             let event = Event::Deliver(packet);
-            let outcome = self.locals.outcome(node, past, event);
+            let (cost, outcome) =
+                (self.locals.cost_of(packet), self.locals.outcome(node, past, event));
+            let is_free = cost == Cost::Free && self.is_reduced();
             match outcome {
-                Ok(step) if (step.node, step.past) == (node, past) && self.is_reduced() => {
+                Ok(step) if (step.node, step.past) == (node, past) && is_free => {
                     answers = self.joined(answers, step.sent);
                 }
-                _ => moves.push(Move { event, cost: Cost::Free, outcome }),
+                _ => moves.push(Move { event, cost, outcome }),
             }
         }
         for (event, cost) in self.locals.events(node) {
