@@ -1,4 +1,5 @@
-//! Runs seeds of the simulator: `scripts/simulate --seeds N [--from SEED] [--faults LIST] [--trace]`.
+//! Runs seeds of the simulator: `scripts/simulate --seeds N [--from SEED] [--faults LIST]
+//! [--trace]`.
 //!
 //! A seed that fails is printed with the one command that replays it, and ends the run with code 1.
 #![expect(clippy::print_stdout, reason = "prints its report")]

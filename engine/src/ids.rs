@@ -104,8 +104,8 @@ pub struct SessionId(pub i64);
 
 impl SessionId {
     /// The first id that `replica` draws from a start on; it counts up from there. Chance decides,
-    /// and no clock, as in Apache ZooKeeper: clocks go back, and a replica may know nothing any more
-    /// of sessions that it opened before it started. The upper byte says who drew it.
+    /// and no clock: clocks go back, and a replica may know nothing any more of sessions that it
+    /// opened before it started. The upper byte says who drew it, as in Apache ZooKeeper.
     #[must_use]
     pub fn first(replica: ReplicaId, chance: u64) -> Self {
         // One bit less than there is room for, so that counting up stays below the upper byte.

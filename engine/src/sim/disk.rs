@@ -6,11 +6,11 @@
 //! flushed.
 //!
 //! What the log must survive: a process that dies (what is under way completes or does not), and a
-//! power cut, after which of every write that was not flushed any blocks of 4096 bytes are there and
-//! the others are not; on a disk that writes 512 bytes at once, of any block only its first or its
-//! last sectors (the log does not tell holes inside of a block from rot, and says so). What it must
-//! notice: bits of durable sectors that change, and writes that go to another place. What ends the
-//! process: an error of a write or a flush.
+//! power cut, after which of every write that was not flushed any blocks of 4096 bytes are there
+//! and the others are not; on a disk that writes 512 bytes at once, of any block only its first
+//! or its last sectors (the log does not tell holes inside of a block from rot, and says so).
+//! What it must notice: bits of durable sectors that change, and writes that go to another place.
+//! What ends the process: an error of a write or a flush.
 
 use alloc::{borrow::ToOwned, collections::BTreeMap, string::String, vec, vec::Vec};
 

@@ -220,7 +220,8 @@ impl Driver {
             let core = node.core.as_ref();
             core.is_some_and(|core| core.log.configs().all(|(_, config)| has_others(config)))
         };
-        // The first configuration is decided by its founder alone: the others must have it for good.
+        // The first configuration is decided by its founder alone: the others must have it for
+        // good.
         let has_log = |other: usize| {
             self.world.nodes[other].voter == lost || self.world.has_durable_log(other)
         };

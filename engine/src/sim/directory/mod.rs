@@ -213,8 +213,8 @@ impl Directory {
         self.used.front().map_or(Slot(1), |used| used.start.next())
     }
 
-    /// Starts to write a snapshot: `file` is the whole of it. No other one of its kind must be under
-    /// way.
+    /// Starts to write a snapshot: `file` is the whole of it. No other one of its kind must be
+    /// under way.
     pub fn archive(&mut self, meta: &SnapshotMeta, file: &[u8], piece_bytes: usize) {
         let (thread, done) = if meta.is_received {
             (&mut self.arrivals, Done::Received(meta.base))

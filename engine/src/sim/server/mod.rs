@@ -412,8 +412,8 @@ impl Process {
         self.config = payload.clone();
     }
 
-    /// What a leader finds to do: sessions of which nothing was heard, containers and TTL znodes that
-    /// are due.
+    /// What a leader finds to do: sessions of which nothing was heard, containers and TTL znodes
+    /// that are due.
     fn keep_house(&mut self, moment: Moment, observer: &mut Observer) {
         let mut commands = Commands::default();
         for session in self.output.expired.drain(..) {

@@ -118,8 +118,8 @@ impl World {
         self.rot(index, &name);
     }
 
-    /// The next write of the log goes to another place. Soon after, the server is restarted, so that
-    /// it may notice.
+    /// The next write of the log goes to another place. Soon after, the server is restarted, so
+    /// that it may notice.
     fn misdirect(&mut self, index: usize) {
         let machine = &mut self.machines[index];
         if machine.process.is_none() {
