@@ -46,7 +46,7 @@ fn explore(limits: Limits, states_max: usize, is_long: bool) -> (Seen, String) {
     let seen = explorer.run(states_max, progress);
     let told = story::tell(&mut explorer, seen.end);
     if is_long {
-        println!("  {}", explorer.sizes());
+        println!("  {}; {:?}", explorer.sizes(), explorer.locals.stats());
     }
     (seen, told)
 }

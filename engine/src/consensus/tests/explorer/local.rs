@@ -22,7 +22,7 @@ use crate::{
         message::Message,
         tests::{
             voter,
-            world::{Node, Packet, World},
+            world::{Node, Packet, Stats, World},
         },
     },
     ids::{Ballot, Instant, Slot, WallTime},
@@ -127,6 +127,11 @@ impl Locals {
         assert!(world.network.is_empty(), "nobody begins with a message");
         let past = self.pasts.number(Past { decided: Vec::new(), led: BTreeSet::new() });
         (world.nodes.into_iter().map(|node| self.number_node(node)).collect(), past)
+    }
+
+    /// How often interesting things happened in different steps.
+    pub(super) fn stats(&self) -> Stats {
+        self.scratch.stats
     }
 
     pub(super) fn outcome(&mut self, node: u32, past: u32, event: Event) -> Outcome {
