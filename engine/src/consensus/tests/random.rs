@@ -303,10 +303,11 @@ pub(super) fn finds(mutant: Mutant, seeds: u64) -> Option<u64> {
 }
 
 /// What needs a longer schedule than chance finds soon: `stories` tells it.
-const BY_STORY: [Mutant; 8] = [
+const BY_STORY: [Mutant; 9] = [
     Mutant::CommitEarlierBallot,
     Mutant::CommitStampedLate,
     Mutant::FetchedWithoutBallot,
+    Mutant::FormedByHearsay,
     Mutant::LeaderNeverGivesUp,
     Mutant::OthersEarlierBallot,
     Mutant::PreVoteDisturbs,

@@ -359,10 +359,7 @@ fn an_answer_belongs_to_the_life_that_asked() {
          crash 2
          restart 2
          propose 1 a
-         flush 1
-         deliver 1>3 Accept
-         flush 3
-         deliver 3>1 Accepted
+         settle 1 3
          heartbeat 1
          deliver 1>2 Heartbeat
          read 2
@@ -370,7 +367,7 @@ fn an_answer_belongs_to_the_life_that_asked() {
         &expect![[r#"
             1: 2 of 2 decided, round 1, leads
             2: 0 of 1 decided, round 1
-            3: 1 of 2 decided, round 1
+            3: 2 of 2 decided, round 1
         "#]],
     );
 }

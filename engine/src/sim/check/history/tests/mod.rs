@@ -10,7 +10,7 @@ use alloc::sync::Arc;
 
 use crate::{
     batch::{Base, Batch, BatchHeader, BatchKind, Commands},
-    ids::{Ballot, Epoch, ReplicaId, WallTime, Zxid},
+    ids::{Ballot, Epoch, Life, ReplicaId, WallTime, Zxid},
 };
 
 /// The next batch of a log that ends with `end`.
@@ -30,6 +30,6 @@ fn batch_behind(end: &Base, kind: BatchKind, time: WallTime, commands: &Commands
         previous_hash: end.hash,
         hash: end.hash + 1,
     };
-    let payload = commands.bytes.clone().into();
+    let payload = if is_new { Arc::from([]) } else { commands.payload(Life(1)) };
     Arc::new(Batch { header, payload })
 }
