@@ -41,7 +41,7 @@ impl ExitCode {
 }
 
 /// Every code with what it says, for the help and for `docs/operations.md`.
-const MEANINGS: [(u8, &str); 14] = [
+const MEANINGS: [(u8, &str); 15] = [
     (ExitCode::Done as u8, "ended as asked (SIGTERM, SIGINT, or the command is done)"),
     (ExitCode::Unexpected as u8, "anything that has no code of its own"),
     (ExitCode::Config as u8, "wrong command line or configuration"),
@@ -56,6 +56,10 @@ const MEANINGS: [(u8, &str); 14] = [
     (FatalReason::ThreadEnded as u8, "a thread ended while serving"),
     (FatalReason::Undecodable as u8, "the log holds what this version never wrote"),
     (FatalReason::Listen as u8, "a bound address could not be listened at"),
+    (
+        FatalReason::TooOld as u8,
+        "the cluster uses a feature level that this version does not know: update this server",
+    ),
 ];
 
 /// The codes as lines of a help text.
