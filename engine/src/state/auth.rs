@@ -9,7 +9,7 @@ use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use sha1::Digest;
 
 use super::acl::Schemes;
-use crate::protocol::records::Id;
+use crate::protocol::{records::Id, reply::ClientInfo};
 
 /// What an operator decided about authentication.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -88,6 +88,12 @@ pub fn user_name(id: &Id) -> &str {
         "digest" => id.id.split_once(':').map_or(&*id.id, |(user, _)| user),
         _ => &id.id,
     }
+}
+
+/// An identity as `whoAmI` shows it.
+#[must_use]
+pub fn client_info(id: &Id) -> ClientInfo<'_> {
+    ClientInfo { scheme: &id.scheme, user: user_name(id) }
 }
 
 fn add(scheme: &str, id: String, ids: &mut Vec<Id>) {

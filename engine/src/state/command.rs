@@ -40,6 +40,22 @@ pub struct Command {
     pub op: Op,
 }
 
+impl Command {
+    /// What the leader's clock asks for: no connection does, and no client waits for it.
+    #[must_use]
+    pub fn housekeeping(session: SessionId, op: Op) -> Self {
+        Self {
+            session,
+            owner: Owner(0),
+            cxid: Xid(0),
+            auth: Vec::new(),
+            skip_acl: false,
+            enforce_quota: false,
+            op,
+        }
+    }
+}
+
 /// What a command does.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Op {

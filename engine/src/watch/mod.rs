@@ -13,7 +13,11 @@ use alloc::vec::Vec;
 
 use crate::{
     ids::Zxid,
-    protocol::request::SetWatches,
+    protocol::{
+        error_code::ErrorCode,
+        reply::{EventKind, WatchEvent},
+        request::{Read, SetWatches},
+    },
     shared_bytes::SharedStr,
     state::{Change, ChangeKind, State},
 };
@@ -91,6 +95,35 @@ impl WatcherType {
 
 /// Under this path the watches of clients that named none (a null path) are kept. No change has it.
 pub const NULL_PATH: &str = "\0";
+
+/// The watch that a read leaves, given how it ended.
+#[must_use]
+pub fn watch_of<'a>(read: &'a Read<'_>, error: Option<ErrorCode>) -> Option<(&'a str, WatchKind)> {
+    match (read, error) {
+        // The one read that may watch what is not there.
+        (Read::Exists { path, watch: true }, None | Some(ErrorCode::NoNode)) => {
+            Some((path, WatchKind::Data))
+        }
+        (Read::GetData { path, watch: true }, None) => Some((path, WatchKind::Data)),
+        (
+            Read::GetChildren { path, watch: true } | Read::GetChildren2 { path, watch: true },
+            None,
+        ) => Some((path, WatchKind::Child)),
+        _ => None,
+    }
+}
+
+/// What those are told who watch.
+#[must_use]
+pub fn event_of(kind: ChangeKind, path: SharedStr, zxid: Zxid) -> WatchEvent {
+    let kind = match kind {
+        ChangeKind::Created => EventKind::Created,
+        ChangeKind::Deleted => EventKind::Deleted,
+        ChangeKind::DataChanged => EventKind::DataChanged,
+        ChangeKind::ChildrenChanged => EventKind::ChildrenChanged,
+    };
+    WatchEvent { kind, path, zxid }
+}
 
 /// Links removed in one call when a connection with many watches goes: keeps the call short.
 const LEFTOVERS_PER_CALL: usize = 256;

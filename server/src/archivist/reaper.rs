@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use ringkeeper_engine::{
     batch::Commands,
-    ids::{Instant, Owner, SessionId, Xid},
+    ids::{Instant, SessionId},
     shared_bytes::SharedStr,
     state::{
         State,
@@ -90,22 +90,14 @@ impl Reaper {
 }
 
 fn delete_command(path: SharedStr) -> Command {
-    Command {
-        session: SessionId(0),
-        owner: Owner(0),
-        cxid: Xid(0),
-        auth: Vec::new(),
-        skip_acl: false,
-        enforce_quota: false,
-        op: Op::DeleteContainer { path },
-    }
+    Command::housekeeping(SessionId(0), Op::DeleteContainer { path })
 }
 
 #[cfg(test)]
 mod tests {
     use ringkeeper_engine::{
         batch::{Batch, BatchHeader, BatchKind},
-        ids::{Ballot, Epoch, Life, Slot, Zxid},
+        ids::{Ballot, Epoch, Life, Owner, Slot, Zxid},
         state::{
             Changes,
             command::{Committed, CreateKind, CreateOp},

@@ -23,7 +23,7 @@ use std::{
 
 use ringkeeper_engine::{
     batch::{Batch, BatchKind, Commands},
-    ids::{Instant, Life, LogPos, Owner, SessionId, Slot, Xid},
+    ids::{Instant, Life, LogPos, SessionId, Slot},
     limits::BATCH_BYTES_TARGET,
     replica::{self, Input, Output, ReadId, Replica, ReplicaConfig, Settings, Voter},
     state::command::{Command, Committed, Op, encode},
@@ -328,7 +328,7 @@ impl ReplicaCore {
         self.stats.sessions_expired += self.output.expired.len() as u64;
         let mut commands = Commands::default();
         for session in self.output.expired.drain(..) {
-            encode(&close_command(session), &mut commands);
+            encode(&Command::housekeeping(session, Op::CloseSession), &mut commands);
         }
         let Some(epoch) = self.output.leading else { return };
         self.arrivals.push_back((self.clock.now(), commands.ends.len()));
@@ -358,18 +358,5 @@ fn decode(batch: &Batch) -> Arc<Committed> {
             let slot = batch.header.slot.0;
             fatal(FatalReason::Undecodable, &format!("the batch at slot {slot}: {error}"))
         }
-    }
-}
-
-/// The leader's own command: nobody's connection asks for it.
-fn close_command(session: SessionId) -> Command {
-    Command {
-        session,
-        owner: Owner(0),
-        cxid: Xid(0),
-        auth: Vec::new(),
-        skip_acl: false,
-        enforce_quota: false,
-        op: Op::CloseSession,
     }
 }

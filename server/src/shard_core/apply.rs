@@ -10,14 +10,14 @@ use ringkeeper_engine::{
     ids::{Owner, Slot, Zxid},
     protocol::{
         error_code::ErrorCode,
-        reply::{EventKind, Reply, WatchEvent, encode_event},
+        reply::{Reply, encode_event},
     },
-    shared_bytes::SharedStr,
     state::{
         ChangeKind, Outcome, SessionChange,
         acl::may_be_told,
         command::{Command, Committed},
     },
+    watch::event_of,
 };
 
 use super::{
@@ -265,15 +265,4 @@ impl ShardCore {
         }
         self.ready = ready;
     }
-}
-
-/// What those are told who watch.
-pub(super) fn event_of(kind: ChangeKind, path: SharedStr, zxid: Zxid) -> WatchEvent {
-    let kind = match kind {
-        ChangeKind::Created => EventKind::Created,
-        ChangeKind::Deleted => EventKind::Deleted,
-        ChangeKind::DataChanged => EventKind::DataChanged,
-        ChangeKind::ChildrenChanged => EventKind::ChildrenChanged,
-    };
-    WatchEvent { kind, path, zxid }
 }

@@ -6,23 +6,18 @@ use ringkeeper_engine::{
     ids::Xid,
     protocol::{
         error_code::ErrorCode,
-        records::Id,
-        reply::{self, ClientInfo, MultiResult, Reply, WatchEvent, encode_event},
+        reply::{self, MultiResult, Reply, WatchEvent, encode_event},
         request::{Read, SetWatches},
     },
-    state::{Reader, auth::user_name},
-    watch::{WatchKind, WatcherType, Watches},
+    state::{Reader, auth::client_info},
+    watch::{NULL_PATH, WatchKind, WatcherType, Watches, event_of, watch_of},
 };
 
-use super::{ShardCore, apply::event_of, client::ClientId, requests::frame_payload_bytes, watcher};
+use super::{ShardCore, client::ClientId, requests::frame_payload_bytes, watcher};
 use crate::{
     client::connection::{Ending, OUTPUT_BYTES_MAX},
     metrics::Namespaces,
 };
-
-/// Under which path watches on null are kept: nothing fires them, but they are there when asked for
-/// (seen on Apache ZooKeeper 3.9.5). No znode can have this path.
-const NULL_PATH: &str = "\0";
 
 /// A Stat on the wire.
 const STAT_BYTES: usize = 68;
@@ -120,7 +115,7 @@ impl ShardCore {
     pub(super) fn who_am_i(&mut self, id: ClientId, xid: Xid) {
         let Some(client) = self.clients.get(id) else { return };
         let auth = client.command.auth.clone();
-        let reply = Reply::WhoAmI(auth.iter().map(info).collect());
+        let reply = Reply::WhoAmI(auth.iter().map(client_info).collect());
         self.answer(id, xid, self.last_zxid(), Ok(&reply));
     }
 
@@ -138,22 +133,6 @@ impl ShardCore {
         self.stats.packets_sent += 1;
         client.counts.sent += 1;
         self.mark_dirty(id);
-    }
-}
-
-/// The watch that a read leaves, given how it ended.
-fn watch_of<'a>(read: &'a Read<'_>, error: Option<ErrorCode>) -> Option<(&'a str, WatchKind)> {
-    match (read, error) {
-        // The one read that may watch what is not there.
-        (Read::Exists { path, watch: true }, None | Some(ErrorCode::NoNode)) => {
-            Some((path, WatchKind::Data))
-        }
-        (Read::GetData { path, watch: true }, None) => Some((path, WatchKind::Data)),
-        (
-            Read::GetChildren { path, watch: true } | Read::GetChildren2 { path, watch: true },
-            None,
-        ) => Some((path, WatchKind::Child)),
-        _ => None,
     }
 }
 
@@ -190,8 +169,4 @@ fn data_bytes(data: Option<&[u8]>) -> usize {
 
 fn names_bytes(names: &[&str]) -> usize {
     names.iter().map(|name| name.len()).sum()
-}
-
-fn info(id: &Id) -> ClientInfo<'_> {
-    ClientInfo { scheme: &id.scheme, user: user_name(id) }
 }

@@ -9,7 +9,7 @@ use ringkeeper_engine::{
     protocol::{
         error_code::ErrorCode,
         reply::{self, NOT_OFFERED_ZXID, PING_XID, Reply},
-        request::{self, Request, RequestError, RequestHeader, Write},
+        request::{self, Request, RequestError, RequestHeader, Write, goes_through_the_log},
     },
     state::{
         Reader,
@@ -390,11 +390,4 @@ pub(super) enum Kind {
     Read,
     /// Went through the log.
     Update,
-}
-
-fn goes_through_the_log(request: &Result<Request<'_>, RequestError>) -> bool {
-    matches!(
-        request,
-        Ok(Request::Write(_) | Request::CloseSession) | Err(RequestError::MalformedMulti(_))
-    )
 }

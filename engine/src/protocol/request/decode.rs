@@ -36,6 +36,15 @@ pub enum RequestError {
     MalformedAuth(DecodeError),
 }
 
+/// Whether what was decoded goes through the log. `sync` does not: it only waits for it.
+#[must_use]
+pub fn goes_through_the_log(request: &Result<Request<'_>, RequestError>) -> bool {
+    matches!(
+        request,
+        Ok(Request::Write(_) | Request::CloseSession) | Err(RequestError::MalformedMulti(_))
+    )
+}
+
 /// Decodes a frame's payload. Bytes beyond the record are ignored.
 ///
 /// # Errors

@@ -11,7 +11,7 @@ use crate::ids::{Xid, Zxid};
 
 mod decode;
 
-pub use decode::{HeaderError, RequestError, decode};
+pub use decode::{HeaderError, RequestError, decode, goes_through_the_log};
 
 /// What precedes every request but the first (jute: `RequestHeader`).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     batch::{Batch, BatchKind, Commands},
-    ids::{Ballot, Instant, Life, Owner, ReplicaId, SessionId, Slot, WallTime, Xid},
+    ids::{Ballot, Instant, Life, ReplicaId, SessionId, Slot, WallTime},
     replica::{
         Bounds, Config, Input, Output, ReadId, Replica, ReplicaConfig, Settings, Timing, Voter,
         message::Envelope,
@@ -418,7 +418,7 @@ impl Process {
         let mut commands = Commands::default();
         for session in self.output.expired.drain(..) {
             observer.note(&self.own.id.0, format_args!("session {session} expires"));
-            encode(&command(session, Op::CloseSession), &mut commands);
+            encode(&Command::housekeeping(session, Op::CloseSession), &mut commands);
         }
         let Some(epoch) = self.output.leading else { return };
         if self.reap_at <= moment.local {
@@ -428,7 +428,10 @@ impl Process {
             due.extend(state.ttl_due(moment.wall));
             for path in due {
                 observer.coverage.count(Situation::Reaped);
-                encode(&command(SessionId(0), Op::DeleteContainer { path }), &mut commands);
+                encode(
+                    &Command::housekeeping(SessionId(0), Op::DeleteContainer { path }),
+                    &mut commands,
+                );
             }
         }
         if !commands.is_empty() {
@@ -493,19 +496,6 @@ fn note_opened(own: Voter, opened: &Opened, observer: &mut Observer) {
             opened.end
         ),
     );
-}
-
-/// A command of the leader's own.
-fn command(session: SessionId, op: Op) -> Command {
-    Command {
-        session,
-        owner: Owner(0),
-        cxid: Xid(0),
-        auth: Vec::new(),
-        skip_acl: false,
-        enforce_quota: false,
-        op,
-    }
 }
 
 /// A batch as the trace has it: its slot, and who asked for what.

@@ -4,7 +4,7 @@ use alloc::{borrow::Cow, vec::Vec};
 
 use super::{
     connection::{Connection, ConnectionId, Deferred, Ending, Expected, ExpectedKind, Phase},
-    shard::{Shard, event_kind, watcher},
+    shard::{Shard, watcher},
 };
 use crate::{
     ids::{Owner, SessionId, Xid, Zxid},
@@ -13,16 +13,19 @@ use crate::{
         connect::{ConnectRequest, ConnectResponse},
         error_code::ErrorCode,
         frame,
-        reply::{self, ClientInfo, NOT_OFFERED_ZXID, PING_XID, Reply, WatchEvent, encode_event},
-        request::{self, Read, Request, RequestError, RequestHeader, SetWatches, Write},
+        reply::{self, NOT_OFFERED_ZXID, PING_XID, Reply, WatchEvent, encode_event},
+        request::{
+            self, Read, Request, RequestError, RequestHeader, SetWatches, Write,
+            goes_through_the_log,
+        },
     },
     state::{
         Outcome, Reader,
-        auth::{AuthError, AuthPolicy, authenticate, user_name},
+        auth::{AuthError, AuthPolicy, authenticate, client_info},
         command::{EdgeSettings, Op, TtlSupport, admit, encode},
         shape::Shape,
     },
-    watch::{NULL_PATH, WatchKind, WatcherType, Watches},
+    watch::{NULL_PATH, WatchKind, WatcherType, Watches, event_of, watch_of},
 };
 
 /// What clients may wish for as their sessions' timeouts is kept within these.
@@ -337,8 +340,7 @@ impl Shard {
         self.watches.restore(watcher(id), watches, &self.state, &mut missed);
         if let Some(connection) = self.connections.get_mut(&id) {
             for (kind, path) in missed {
-                let zxid = WatchEvent::CAUGHT_UP;
-                let event = WatchEvent { kind: event_kind(kind), path, zxid };
+                let event = event_of(kind, path, WatchEvent::CAUGHT_UP);
                 encode_event(&mut connection.output, &event);
             }
         }
@@ -364,8 +366,7 @@ impl Shard {
     fn who_am_i(&mut self, id: ConnectionId, xid: Xid) {
         let Some(connection) = self.connections.get(&id) else { return };
         let auth = connection.command.auth.clone();
-        let infos = auth.iter().map(|id| ClientInfo { scheme: &id.scheme, user: user_name(id) });
-        let reply = Reply::WhoAmI(infos.collect());
+        let reply = Reply::WhoAmI(auth.iter().map(client_info).collect());
         self.answer(id, xid, self.last_zxid(), Ok(&reply));
     }
 
@@ -388,27 +389,4 @@ impl Shard {
         }
         Progress::Over
     }
-}
-
-/// The watch that a read leaves, given how it ended.
-fn watch_of<'a>(read: &'a Read<'_>, error: Option<ErrorCode>) -> Option<(&'a str, WatchKind)> {
-    match (read, error) {
-        // The one read that may watch what is not there.
-        (Read::Exists { path, watch: true }, None | Some(ErrorCode::NoNode)) => {
-            Some((path, WatchKind::Data))
-        }
-        (Read::GetData { path, watch: true }, None) => Some((path, WatchKind::Data)),
-        (
-            Read::GetChildren { path, watch: true } | Read::GetChildren2 { path, watch: true },
-            None,
-        ) => Some((path, WatchKind::Child)),
-        _ => None,
-    }
-}
-
-fn goes_through_the_log(request: &Result<Request<'_>, RequestError>) -> bool {
-    matches!(
-        request,
-        Ok(Request::Write(_) | Request::CloseSession) | Err(RequestError::MalformedMulti(_))
-    )
 }

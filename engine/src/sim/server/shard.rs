@@ -10,15 +10,15 @@ use crate::{
     ids::{Owner, ReplicaId, SessionId, Slot, Zxid},
     protocol::{
         error_code::ErrorCode,
-        reply::{EventKind, Reply, WatchEvent, encode_event},
+        reply::{Reply, encode_event},
     },
     sim::{chance::Chance, coverage::Situation, observer::Observer},
     state::{
-        ChangeKind, Changes, Outcome, SessionChange, State,
+        Changes, Outcome, SessionChange, State,
         acl::may_be_told,
         command::{Command, Committed},
     },
-    watch::{WatcherId, Watches},
+    watch::{WatcherId, Watches, event_of},
 };
 
 /// What a shard decides about clients with.
@@ -136,8 +136,7 @@ impl Shard {
         for change in &self.changes.znodes {
             self.watches.fire(change, &mut watchers);
             let mut event = Vec::new();
-            let (kind, path) = (event_kind(change.kind), change.path.clone());
-            encode_event(&mut event, &WatchEvent { kind, path, zxid: change.zxid });
+            encode_event(&mut event, &event_of(change.kind, change.path.clone(), change.zxid));
             for watcher in watchers.drain(..) {
                 let Some(connection) = self.connections.get_mut(&ConnectionId(watcher.0)) else {
                     continue;
@@ -293,13 +292,4 @@ impl Shard {
 /// Under which name a connection's watches are kept.
 pub(super) fn watcher(id: ConnectionId) -> WatcherId {
     WatcherId(id.0)
-}
-
-pub(super) fn event_kind(kind: ChangeKind) -> EventKind {
-    match kind {
-        ChangeKind::Created => EventKind::Created,
-        ChangeKind::Deleted => EventKind::Deleted,
-        ChangeKind::DataChanged => EventKind::DataChanged,
-        ChangeKind::ChildrenChanged => EventKind::ChildrenChanged,
-    }
 }

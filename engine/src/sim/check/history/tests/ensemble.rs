@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     batch::{Base, Batch, BatchKind, Commands},
-    ids::{Instant, Owner, SessionId, WallTime, Xid},
+    ids::{Instant, Owner, SessionId, WallTime},
     sim::{
         chance::Chance,
         client::{Client, ClientAct, Options},
@@ -423,7 +423,7 @@ impl Ensemble {
         for (session, (timeout_ms, heard)) in &self.heard {
             let timeout_ms = u64::try_from(*timeout_ms).unwrap() / if half { 5 } else { 1 };
             if heard.plus_millis(timeout_ms) < self.now {
-                due.push(command(*session, Op::CloseSession));
+                due.push(Command::housekeeping(*session, Op::CloseSession));
             }
         }
         for command in &due {
@@ -432,7 +432,9 @@ impl Ensemble {
         let state = &self.servers[0].state;
         let wall = wall(self.now);
         let reaped = state.containers_due(wall, 0).into_iter().chain(state.ttl_due(wall));
-        due.extend(reaped.map(|path| command(SessionId(0), Op::DeleteContainer { path })));
+        due.extend(
+            reaped.map(|path| Command::housekeeping(SessionId(0), Op::DeleteContainer { path })),
+        );
         if !due.is_empty() {
             self.happen(Event::Forward { commands: due });
         }
@@ -525,16 +527,4 @@ impl Ensemble {
 
 fn wall(now: Instant) -> WallTime {
     WallTime(1_000_000 + i64::try_from(now.0 / 1_000_000).unwrap())
-}
-
-fn command(session: SessionId, op: Op) -> Command {
-    Command {
-        session,
-        owner: Owner(0),
-        cxid: Xid(0),
-        auth: Vec::new(),
-        skip_acl: false,
-        enforce_quota: false,
-        op,
-    }
 }
