@@ -127,8 +127,7 @@ impl Consensus {
     /// Asks for promises once its own is durable: a candidate that forgot it in a crash could claim
     /// the same ballot twice, with two logs (R1, I4). A log that it adopts may name others to ask.
     pub(super) fn prepare(&mut self, ready: &mut Ready) {
-        let is_durable = self.promised_at <= self.log.durable() && self.log.is_begin_durable()
-            || is_broken(Mutant::PrepareNotDurable);
+        let is_durable = self.is_promise_durable() || is_broken(Mutant::PrepareNotDurable);
         let Role::Candidate(candidate) = &mut self.role else { return };
         if !is_durable {
             return;
@@ -197,11 +196,7 @@ impl Consensus {
         let commit = candidate.promises.iter().map(|(_, commit)| *commit).max();
         self.log.commit_up_to(commit.max(Some(self.log.commit())).expect("not none"));
         let ballot = self.promised;
-        let mut leader = Leader::new(self.settings.own, ballot, &self.log, now);
-        if self.log.is_begin_durable() {
-            leader.record_stored(self.settings.own, self.log.durable_slot());
-        }
-        self.role = Role::Leader(leader);
+        self.role = Role::Leader(Leader::new(self.settings.own, ballot, &self.log, now));
         let epoch = self.log.end().epoch.0 + 1;
         tracing::info!(round = ballot.round, epoch, "leading");
         self.start_epoch(wall, ready);

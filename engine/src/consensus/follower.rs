@@ -5,9 +5,9 @@ use alloc::{sync::Arc, vec::Vec};
 
 use super::{
     Append, Consensus, Fetch, Ready, Record, Role,
-    config::{Config, Voter},
+    config::Voter,
     message::{LogEnd, Message, Offer},
-    quorum::quorum_slot,
+    quorum::stored_by_quorum,
     read_index::{ReadId, ReadIndex},
 };
 use crate::{
@@ -246,6 +246,7 @@ impl Consensus {
             ready.fetches.push(Fetch { to, first, last: commit, ballot });
             return commit;
         }
+        // A batch without commands counts, too: whoever fetches may lack any number of them.
         let (mut bytes, bytes_max) = (0, self.settings.bounds.message_bytes_max);
         let is_sent = |batch: &&Arc<Batch>| {
             let is_first = bytes == 0;
@@ -291,7 +292,7 @@ impl Consensus {
     /// Sends what the disk has released.
     pub(super) fn answer(&mut self, ready: &mut Ready) {
         let (ballot, all_to_all) = (self.promised, self.settings.all_to_all);
-        let is_durable = self.promised_at <= self.log.durable() && self.log.is_begin_durable();
+        let is_durable = self.is_promise_durable();
         let stored = self.stored_of_ballot();
         let Role::Follower(follower) = &mut self.role else { return };
         if let Owed::Promise { to, end, commit } = follower.owed
@@ -342,8 +343,7 @@ impl Consensus {
     /// say, and not a slot more (I6).
     fn stored_of_ballot(&self) -> Option<Slot> {
         let Role::Follower(follower) = &self.role else { return None };
-        let is_durable = self.promised_at <= self.log.durable() && self.log.is_begin_durable();
-        let may_say = is_durable || is_broken(Mutant::BallotNotDurable);
+        let may_say = self.is_promise_durable() || is_broken(Mutant::BallotNotDurable);
         (may_say && follower.leader.is_some())
             .then(|| follower.matched.min(self.log.durable_slot()))
     }
@@ -373,13 +373,9 @@ impl Consensus {
             let other = follower.stored.iter().find(|(other, _)| other == voter);
             if *voter == self.settings.own { own } else { other.map_or(Slot(0), |other| other.1) }
         };
-        let by_quorum = |config: &Config| {
-            let stored = config.voters().iter().map(stored);
-            if config.is_formed() { quorum_slot(&stored) } else { Slot(0) }
-        };
         // All configurations in force, for every slot: what stands before the last of them waits
         // a little longer than it must.
-        let slot = self.log.configs().map(|(_, config)| by_quorum(config)).min();
+        let slot = self.log.configs().map(|(_, config)| stored_by_quorum(config, stored)).min();
         let slot = slot.expect("a log has a configuration").min(follower.matched);
         let is_of_ballot = self.log.base_at(slot).is_some_and(|at| at.origin == self.promised);
         if is_of_ballot || is_broken(Mutant::OthersEarlierBallot) {

@@ -8,7 +8,7 @@ use super::{
     log::Log,
     message::{LogEnd, Message},
     peer::Peer,
-    quorum::{is_quorum, quorum_slot},
+    quorum::{is_quorum, stored_by_quorum},
     read_index::{Question, ReadId, ReadIndex},
 };
 use crate::{
@@ -101,14 +101,14 @@ impl Leader {
     }
 
     fn stored_by_quorum(&self, config: &Config) -> Slot {
-        let stored = config.voters().iter().map(|voter| {
+        let stored = |voter: &Voter| {
             let peer = self.peers.iter().find(|peer| peer.voter == *voter);
             peer.map_or(Slot(0), Peer::stored)
-        });
+        };
         if is_broken(Mutant::CommitByMinority) {
-            return stored.max().unwrap_or_default();
+            return config.voters().iter().map(stored).max().unwrap_or_default();
         }
-        if config.is_formed() { quorum_slot(&stored) } else { Slot(0) }
+        stored_by_quorum(config, stored)
     }
 
     /// Whether a quorum, itself included, was heard of since `since` (R7).

@@ -2,17 +2,16 @@
 //! directory was lost (R10). It learns what is decided from anybody, and the cluster may give it a
 //! vote. And the first formation: how there comes to be a configuration at all.
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::vec::Vec;
 
 use super::{
-    Append, Consensus, Ready, Record, Role,
+    Consensus, Ready, Role,
     config::{Config, Voter},
     message::Message,
     peer::Peer,
 };
 use crate::{
-    batch::{self, Base, Batch, BatchHeader, BatchKind},
-    ids::{Ballot, Epoch, Incarnation, Instant, ReplicaId, Slot, WallTime},
+    ids::{Ballot, Incarnation, Instant, ReplicaId, Slot, WallTime},
     mutant::{Mutant, is_broken},
 };
 
@@ -131,8 +130,7 @@ impl Consensus {
         if let Some(peer) = known.get(self.source.index % known.len().max(1)) {
             ready.send(*peer, Message::Fetch { first });
         }
-        let leader = self.log.last_config().voter(self.log.end().origin.replica);
-        if let Some(leader) = leader.filter(|leader| leader.id != self.settings.own.id) {
+        if let Some(leader) = self.epoch_leader() {
             ready.send(leader, Message::Newcomer { commit: self.log.commit() });
         }
     }
@@ -142,12 +140,17 @@ impl Consensus {
         if self.has_vote() {
             return;
         }
-        let leader = self.log.last_config().voter(self.log.end().origin.replica);
-        if let Some(leader) = leader.filter(|leader| leader.id != self.settings.own.id)
+        if let Some(leader) = self.epoch_leader()
             && let Some(id) = self.reads.tell_once(self.log.end().origin)
         {
             ready.send(leader, Message::AskRead { life: self.settings.life, id });
         }
+    }
+
+    /// Who else leads the newest epoch in the log, or led it.
+    fn epoch_leader(&self) -> Option<Voter> {
+        let leader = self.log.last_config().voter(self.log.end().origin.replica);
+        leader.filter(|leader| leader.id != self.settings.own.id)
     }
 
     /// Where to learn from: whoever has the name of a member or of a founder. They and their data
@@ -268,27 +271,11 @@ impl Consensus {
 
     fn append_genesis(&mut self, config: &Config, ready: &mut Ready) {
         let origin = Ballot { round: 0, replica: self.settings.own.id };
-        let empty = Base::default();
-        let mut header = BatchHeader {
-            slot: Slot(1),
-            origin,
-            kind: BatchKind::Config,
-            epoch: Epoch(0),
-            first_zxid: empty.last_zxid.plus(1),
-            zxid_count: 0,
-            command_count: 0,
-            time: WallTime(0),
-            previous_hash: empty.hash,
-            hash: 0,
-        };
-        let payload = config.encode();
-        header.hash = batch::hash(&header, &payload);
         if self.promised < origin {
             self.promise(origin, ready);
         }
-        let (commit, batch) = (self.log.commit(), Arc::new(Batch { header, payload }));
-        let pos = self.log.append(batch.clone());
-        ready.appends.push(Append { pos, commit, record: Record::Batch(self.promised, batch) });
+        let batch = self.make_batch(origin, &self.config_place(), config.into(), WallTime(0));
+        self.append_batch(batch, ready);
     }
 
     /// The first configuration is decided once its founder cannot forget it.

@@ -117,6 +117,12 @@ pub struct Proposal {
     pub zxid_count: u32,
 }
 
+impl From<&Config> for Proposal {
+    fn from(config: &Config) -> Self {
+        Self { payload: config.encode(), command_count: 0, zxid_count: 0 }
+    }
+}
+
 /// How much of the log is in memory.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Bounds {
@@ -474,6 +480,12 @@ impl Consensus {
         }
     }
 
+    /// What it was told when it started.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// The highest ballot that it has promised.
     #[must_use]
     pub fn promised(&self) -> Ballot {
@@ -520,6 +532,11 @@ impl Consensus {
         self.log.append_other()
     }
 
+    /// Whether the disk knows what was promised, and where the log begins: others may be told.
+    fn is_promise_durable(&self) -> bool {
+        self.promised_at <= self.log.durable() && self.log.is_begin_durable()
+    }
+
     /// Whether this replica may vote: its data directory is the one that was admitted (R10).
     fn has_vote(&self) -> bool {
         let own = self.settings.own;
@@ -553,10 +570,22 @@ impl Consensus {
     fn append(&mut self, place: &Place, proposal: Proposal, wall: WallTime, ready: &mut Ready) {
         let ballot = self.promised;
         assert!(self.leader_ballot() == Some(ballot), "I3, I4: leads what it promised last");
+        let batch = self.make_batch(ballot, place, proposal, wall);
+        self.append_batch(batch, ready);
+    }
+
+    /// The batch behind the log's end.
+    fn make_batch(
+        &self,
+        origin: Ballot,
+        place: &Place,
+        proposal: Proposal,
+        wall: WallTime,
+    ) -> Arc<Batch> {
         let end = self.log.end();
         let mut header = BatchHeader {
             slot: end.slot.next(),
-            origin: ballot,
+            origin,
             kind: place.kind,
             epoch: place.epoch,
             first_zxid: place.last.plus(1),
@@ -568,7 +597,13 @@ impl Consensus {
             hash: 0,
         };
         header.hash = batch::hash(&header, &proposal.payload);
-        self.append_batch(Arc::new(Batch { header, payload: proposal.payload }), ready);
+        Arc::new(Batch { header, payload: proposal.payload })
+    }
+
+    /// Where a configuration stands behind the log's end.
+    fn config_place(&self) -> Place {
+        let end = self.log.end();
+        Place { kind: BatchKind::Config, epoch: end.epoch, last: end.last_zxid }
     }
 
     fn append_config(
@@ -577,10 +612,7 @@ impl Consensus {
         config: &Config,
         ready: &mut Ready,
     ) {
-        let end = self.log.end();
-        let place = Place { kind: BatchKind::Config, epoch: end.epoch, last: end.last_zxid };
-        let payload = config.encode();
-        self.append(&place, Proposal { payload, command_count: 0, zxid_count: 0 }, wall, ready);
+        self.append(&self.config_place(), config.into(), wall, ready);
         if let Role::Leader(leader) = &mut self.role {
             leader.sync_peers(&self.log, now);
         }

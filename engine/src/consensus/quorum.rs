@@ -16,6 +16,14 @@ pub(super) fn is_quorum(
     !voters.is_empty() && quorum_count(voters.len()) <= count + short
 }
 
+/// The highest slot that a quorum of `config` has stored durably. A cluster that is not formed has
+/// stored nothing.
+#[must_use]
+pub(super) fn stored_by_quorum(config: &Config, stored: impl Fn(&Voter) -> Slot + Clone) -> Slot {
+    let stored = config.voters().iter().map(stored);
+    if config.is_formed() { quorum_slot(&stored) } else { Slot(0) }
+}
+
 /// How many of `voter_count` voters are a quorum: any two quorums share a voter.
 #[must_use]
 pub fn quorum_count(voter_count: usize) -> usize {

@@ -80,8 +80,6 @@ pub struct ReplicaStatus {
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Replica {
     consensus: Consensus,
-    own: Voter,
-    feature_level_max: u16,
     appends_in_flight_max: usize,
     /// What its own clients have submitted.
     forwards: Forwards,
@@ -105,11 +103,8 @@ impl Replica {
         assert!(settings.life != Life(0), "that is nobody's");
         let resend_ms = settings.timing.heartbeat_ms;
         let forwards = Forwards::new(settings.life, &recovered.base, resend_ms);
-        let (own, feature_level_max) = (settings.own, settings.feature_level_max);
         Self {
             consensus: Consensus::recover(settings, remembered(recovered)),
-            own,
-            feature_level_max,
             appends_in_flight_max,
             forwards,
             intake: Intake::default(),
@@ -125,8 +120,7 @@ impl Replica {
         self.consensus.record_durable(input.durable.max(self.consensus.durable()));
         self.take_sessions(input, output);
         let mut ready = Ready::default();
-        let envelopes = core::mem::take(&mut input.messages);
-        let others = self.take_consensus_messages(input.now, envelopes, &mut ready);
+        let others = self.take_consensus_messages(input, &mut ready);
         self.take_events(input, &mut ready);
         self.consensus.campaign_alone(&mut ready);
         self.consensus.lead_and_decide(input.now, input.wall, &mut ready);
@@ -149,7 +143,8 @@ impl Replica {
         self.note_snapshot(input, output);
         output.leading = self.intake.epoch();
         let level = self.consensus.config().feature_level;
-        output.too_old_for = (self.feature_level_max < level).then_some(level);
+        let level_max = self.consensus.settings().feature_level_max;
+        output.too_old_for = (level_max < level).then_some(level);
     }
 
     /// How it stands.
@@ -193,6 +188,10 @@ impl Replica {
         self.expiry.buckets()
     }
 
+    fn own(&self) -> Voter {
+        self.consensus.settings().own
+    }
+
     fn take_sessions(&mut self, input: &mut Input, output: &mut Output) {
         // Only a leader expires sessions. Under a new one, time begins anew.
         let leads = self.consensus.is_established();
@@ -216,7 +215,7 @@ impl Replica {
     fn tell_touched(&self, input: &Input, output: &mut Output) {
         let leader = self.forwards.leader().and_then(|(_, id)| self.consensus.config().voter(id));
         if let Some(leader) = leader
-            && leader.id != self.own.id
+            && leader.id != self.own().id
             && !input.touched.is_empty()
             && !is_broken(Mutant::TouchesUntold)
         {
@@ -226,20 +225,14 @@ impl Replica {
     }
 
     /// Gives consensus what is for it, and returns the rest, which comes after what is decided.
-    fn take_consensus_messages(
-        &mut self,
-        now: Instant,
-        envelopes: Vec<Envelope>,
-        ready: &mut Ready,
-    ) -> Vec<Envelope> {
+    fn take_consensus_messages(&mut self, input: &mut Input, ready: &mut Ready) -> Vec<Envelope> {
         let mut others = Vec::new();
-        for envelope in envelopes {
-            let Envelope { from, to, message } = envelope;
+        for Envelope { from, to, message } in input.messages.drain(..) {
             match message {
                 PeerMessage::Consensus(message) => {
-                    self.consensus.receive(now, (from, to), message, ready);
+                    self.consensus.receive(input.now, (from, to), message, ready);
                 }
-                message if to == self.own => others.push(Envelope { from, to, message }),
+                message if to == self.own() => others.push(Envelope { from, to, message }),
                 _ => {}
             }
         }
@@ -307,7 +300,7 @@ impl Replica {
     /// Sends what its clients have submitted to the leader, which may be itself.
     fn forward(&mut self, now: Instant, output: &mut Output) {
         while let Some((leader, forward)) = self.forwards.to_send(now) {
-            if leader != self.own.id {
+            if leader != self.own().id {
                 if let Some(leader) = self.consensus.config().voter(leader) {
                     output.messages.push((leader, PeerMessage::Forward(forward)));
                 }
