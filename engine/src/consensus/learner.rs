@@ -8,7 +8,6 @@ use super::{
     Consensus, Ready, Role,
     config::{Config, Voter},
     message::Message,
-    peer::Peer,
 };
 use crate::{
     ids::{Ballot, Incarnation, Instant, ReplicaId, Slot, WallTime},
@@ -181,16 +180,19 @@ impl Consensus {
         let config = self.log.last_config();
         let window = self.settings.bounds.window_slots_max as u64;
         let commit = self.log.commit();
+        let since = self.election_min_before(times.0);
+        let known = |voter: &Voter| leader.peers().iter().find(|peer| peer.voter == *voter);
+        // Whoever has the place and is heard keeps it: what a lost directory has said may come late.
+        let is_silent = |voter: &Voter| known(voter).is_none_or(|peer| peer.heard <= since);
         let is_due = |newcomer: &&Newcomer| {
             let place = config.voter(newcomer.voter.id);
-            let is_near = commit.0 <= newcomer.commit.0 + window;
-            place.is_some_and(|voter| voter != newcomer.voter) && is_near
+            let is_near = commit.0 <= newcomer.commit.0 + window && since <= newcomer.heard;
+            place.is_some_and(|voter| voter != newcomer.voter && is_silent(&voter)) && is_near
         };
         let own_level = Some(self.settings.feature_level_max);
         let level = |voter: &Voter| {
-            let peer = leader.peers().iter().find(|peer| peer.voter == *voter);
             let is_own = *voter == self.settings.own;
-            if is_own { own_level } else { peer.and_then(|peer: &Peer| peer.feature_level) }
+            if is_own { own_level } else { known(voter).and_then(|peer| peer.feature_level) }
         };
         let level = config.voters().iter().map(level).min().flatten();
         let mut wanted = Config::clone(config);

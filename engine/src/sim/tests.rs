@@ -45,7 +45,7 @@ fn broken_rules_are_found() {
     }
     let mut survivors = Vec::new();
     for mutant in sought {
-        let found = finds(mutant, seeds.unwrap_or(60));
+        let found = finds(mutant, seeds.unwrap_or(300));
         println!("{mutant:?}: {found:?}");
         let must_be_found = Mutant::OF_REPLICA.contains(&mutant) && !BY_STORY.contains(&mutant);
         if found.is_none() && must_be_found {

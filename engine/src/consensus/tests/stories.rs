@@ -18,8 +18,8 @@ use expect_test::{Expect, expect};
 
 use super::world::{Plan, World};
 use crate::{
-    consensus::message::Message,
-    ids::{ReplicaId, WallTime},
+    consensus::{config::Voter, message::Message},
+    ids::{Incarnation, ReplicaId, WallTime},
     mutant::{Mutant, set_broken},
 };
 
@@ -495,6 +495,32 @@ fn a_wiped_replica_is_admitted() {
             3: 4 of 4 decided, round 1
         "#]],
     );
+}
+
+/// What a directory said that was lost since comes late: whoever has its place by now keeps it.
+#[test]
+fn a_voter_that_is_heard_keeps_its_place() {
+    let mut story = run(
+        3,
+        "elect 1 2
+         settle 1 2 3
+         wipe 3
+         restart 3
+         run 600 1-2 1-3 2-3
+         wipe 3
+         restart 3
+         run 600 1-2 1-3 2-3",
+    );
+    let [leader, member] = [0, 2].map(|index| story.world.nodes[index].voter);
+    let lost = Voter { incarnation: Incarnation(1003), ..member };
+    let end = |story: &Story| story.world.nodes[0].core.as_ref().unwrap().log_end().slot;
+    let commit = end(&story);
+    assert!(story.world.nodes[0].knows(member), "admitted");
+    story.world.step(0, |core, now, ready| {
+        core.receive(now, (lost, leader), Message::Newcomer { commit }, ready);
+    });
+    story.line("run 600 1-2 1-3 2-3");
+    assert_eq!(end(&story), commit, "no configuration is proposed");
 }
 
 /// Three founders form the cluster when all three are there.
