@@ -182,7 +182,7 @@ impl Consensus {
         let commit = self.log.commit();
         let since = self.election_min_before(times.0);
         let known = |voter: &Voter| leader.peers().iter().find(|peer| peer.voter == *voter);
-        // Whoever has the place and is heard keeps it: what a lost directory has said may come late.
+        // Whoever has the place and is heard keeps it: a lost directory's word may come late.
         let is_silent = |voter: &Voter| known(voter).is_none_or(|peer| peer.heard <= since);
         let is_due = |newcomer: &&Newcomer| {
             let place = config.voter(newcomer.voter.id);
