@@ -7,7 +7,7 @@
 //! write on the way of a commit.
 //!
 //! Reading order: [`lsn`], [`block`], [`record`], [`standalone`], [`segment`], [`superblock`],
-//! [`group`], [`recovery`], [`snapshot_file`].
+//! [`group`], [`recovery`], [`snapshot_file`], [`kept`].
 #![deny(clippy::indexing_slicing)]
 
 use alloc::sync::Arc;
@@ -22,6 +22,7 @@ use crate::{
 pub mod block;
 mod chain;
 pub mod group;
+pub mod kept;
 pub mod lsn;
 mod reader;
 pub mod record;

@@ -1,7 +1,7 @@
 //! Opening a data directory: lock, checks, recovery, and a new segment to go on in.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     error::Error,
     fs, io,
     path::{Path, PathBuf},
@@ -13,6 +13,7 @@ use ringkeeper_engine::{
     storage::{
         block::BLOCK_BYTES,
         group::LogEnd,
+        kept::{KeptSnapshots, UsedSegment, used_segments},
         recovery::{Damage, Outcome, Recovered, SegmentSummary},
         snapshot_file::SnapshotMeta,
         standalone::{BlockError, Owner},
@@ -27,7 +28,7 @@ use super::{
     names,
     pool::{Pool, ReadySegment},
     recover::{Contents, Recovery, recover},
-    segments::{Segments, Used, Worker},
+    segments::{Segments, Worker},
     snapshot_writer::SnapshotDirectory,
     superblocks::{self, Superblocks},
 };
@@ -257,7 +258,8 @@ pub(crate) fn open<L: LoadSnapshot>(config: &DiskConfig) -> Result<Opened<L::Sta
         bytes_per_second: config.background_bytes_per_second,
     };
 
-    let used: VecDeque<Used> = used_segments(&outcome, &rolled);
+    let entered = UsedSegment { number: rolled.segment.number, start: rolled.end.last().slot };
+    let used = used_segments(&outcome, entered);
     let segment_count = used.len();
     let (to_segments, inbox) = mailbox(1024, "segments");
     let (ready_sender, ready) = mailbox(config.segments_ready + 1, "ready segments");
@@ -270,7 +272,7 @@ pub(crate) fn open<L: LoadSnapshot>(config: &DiskConfig) -> Result<Opened<L::Sta
         target: u32::try_from(config.segments_ready).expect("a few"),
         used,
         prepared: rolled.segment.number,
-        snapshots,
+        snapshots: KeptSnapshots::new(snapshots),
         shrink: left_segment(config, &outcome),
     };
     let tail = rolled.end.durable();
@@ -443,15 +445,6 @@ fn take_unused(pool: &mut Pool, outcome: &Outcome) -> io::Result<()> {
         }
     }
     flush_directory(&pool.directory)
-}
-
-fn used_segments(outcome: &Outcome, rolled: &Rolled) -> VecDeque<Used> {
-    let used = |segment: &SegmentSummary| {
-        let seal = segment.seal?;
-        Some(Used { number: segment.number, start: seal.base.slot })
-    };
-    let last = Used { number: rolled.segment.number, start: rolled.end.last().slot };
-    outcome.segments.iter().filter_map(used).chain([last]).collect()
 }
 
 /// The segment that the new start left, and how much of it is the log.

@@ -16,7 +16,10 @@ use std::{
 
 use ringkeeper_engine::{
     ids::{Ballot, Slot},
-    storage::{Base, Lsn},
+    storage::{
+        Base, Lsn,
+        kept::{KeptSnapshots, UsedSegment, superfluous_segment},
+    },
 };
 
 use super::{
@@ -80,15 +83,6 @@ impl Segments {
     }
 }
 
-/// A segment in use.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Used {
-    /// Which.
-    pub(super) number: u32,
-    /// The last slot before it.
-    pub(super) start: Slot,
-}
-
 /// What the thread works with.
 #[derive(Debug)]
 pub(super) struct Worker {
@@ -100,11 +94,11 @@ pub(super) struct Worker {
     /// Segments to keep ready.
     pub(super) target: u32,
     /// Segments in use, oldest first.
-    pub(super) used: VecDeque<Used>,
+    pub(super) used: VecDeque<UsedSegment>,
     /// The last segment that was prepared.
     pub(super) prepared: u32,
     /// Snapshots that are kept, oldest first.
-    pub(super) snapshots: Vec<Slot>,
+    pub(super) snapshots: KeptSnapshots,
     /// A segment whose end was never written to, because a new start left it; with its length.
     pub(super) shrink: Option<(PathBuf, u64)>,
 }
@@ -145,10 +139,14 @@ impl Worker {
 
     fn take(&mut self, message: ToSegments, pending: &mut Pending) {
         match message {
-            ToSegments::Rolled { number, start } => self.used.push_back(Used { number, start }),
+            ToSegments::Rolled { number, start } => {
+                self.used.push_back(UsedSegment { number, start })
+            }
             ToSegments::Witness { tail, promised } => pending.witness = Some((tail, promised)),
-            ToSegments::Snapshot { base } => self.snapshot(base),
-            ToSegments::BegunAnew { base } => self.begin_anew(base),
+            // The newest may turn out rotten.
+            ToSegments::Snapshot { base } => self.keep(base, 2),
+            // Everything depends on it.
+            ToSegments::BegunAnew { base } => self.keep(base, 1),
             ToSegments::Stop => pending.is_stopping = true,
         }
     }
@@ -205,41 +203,16 @@ impl Worker {
         }
     }
 
-    /// Keeps two snapshots, and the log from the older one on: the newest may turn out rotten.
-    fn snapshot(&mut self, base: Base) {
-        if !self.note_snapshot(base) {
-            return;
-        }
-        self.keep_snapshots(2);
-        if let [older, _] = self.snapshots[..] {
-            self.trim(older);
-        }
-    }
-
-    /// Keeps the snapshot that everything depends on, and the log behind it.
-    fn begin_anew(&mut self, base: Base) {
-        if self.note_snapshot(base) {
-            self.keep_snapshots(1);
-            self.trim(base.slot);
-        }
-    }
-
-    /// False: there is a newer one, which was received while this one was written.
-    fn note_snapshot(&mut self, base: Base) -> bool {
-        if self.snapshots.last().is_some_and(|newest| base.slot < *newest) {
+    /// Keeps this snapshot, `count` in all, and the log from the oldest of them on.
+    fn keep(&mut self, base: Base, count: usize) {
+        let Some(superfluous) = self.snapshots.add(base.slot, count) else {
             self.remove_snapshot(base.slot);
-            return false;
-        }
+            return;
+        };
         self.write_superblock(|superblock| superblock.snapshot = base);
-        self.snapshots.retain(|slot| *slot != base.slot);
-        self.snapshots.push(base.slot);
-        true
-    }
-
-    fn keep_snapshots(&mut self, count: usize) {
-        while count < self.snapshots.len() {
-            let oldest = self.snapshots.remove(0);
-            self.remove_snapshot(oldest);
+        superfluous.snapshots.iter().for_each(|slot| self.remove_snapshot(*slot));
+        if let Some(slot) = superfluous.log {
+            self.trim(slot);
         }
     }
 
@@ -259,10 +232,9 @@ impl Worker {
     }
 
     fn try_trim(&mut self, slot: Slot) -> io::Result<()> {
-        while self.used.get(1).is_some_and(|next| next.start <= slot) {
-            let first = self.used.front().expect("there is a second one");
-            self.pool.recycle(first.number)?;
-            tracing::debug!(number = first.number, "log segment trimmed");
+        while let Some(number) = superfluous_segment(&self.used, slot) {
+            self.pool.recycle(number)?;
+            tracing::debug!(number, "log segment trimmed");
             self.used.pop_front();
         }
         Ok(())

@@ -28,6 +28,7 @@ use crate::{
         Append, AppendKind, Base, Lsn,
         block::BLOCK_BYTES,
         group::{LogEnd, Plan},
+        kept::{KeptSnapshots, UsedSegment, superfluous_segment},
         segment::SegmentHeader,
         snapshot_file::SnapshotMeta,
         standalone::Owner,
@@ -91,14 +92,6 @@ struct ReadySegment {
     block_count: u32,
 }
 
-/// A segment in use.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Used {
-    number: u32,
-    /// The last slot before it.
-    start: Slot,
-}
-
 /// What the log writer does.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Writing {
@@ -159,11 +152,11 @@ pub struct Directory {
     /// What the next superblock says, and since when it may be written.
     witness: Option<(Lsn, Ballot)>,
     superblock_at: Instant,
-    used: VecDeque<Used>,
+    used: VecDeque<UsedSegment>,
     prepared: u32,
     spares: Vec<String>,
     /// Snapshots that are kept, oldest first.
-    snapshots: Vec<Slot>,
+    snapshots: KeptSnapshots,
     // The writers of snapshots, own ones and others.
     archive: Thread,
     /// The archive goes on when the log is durable up to here.
@@ -187,7 +180,7 @@ impl Directory {
     /// Snapshots that are kept, oldest first.
     #[must_use]
     pub fn snapshots(&self) -> &[Slot] {
-        &self.snapshots
+        self.snapshots.slots()
     }
 
     /// Whether a snapshot is being written.
@@ -364,47 +357,21 @@ impl Directory {
         self.segments.push(Step::Flush(name));
     }
 
-    /// Keeps two snapshots, and the log from the older one on.
-    fn keep_two(&mut self, base: Base) {
-        if self.note_snapshot(base) {
-            self.keep_snapshots(2);
-            if let [older, _] = self.snapshots[..] {
-                self.trim(older);
-            }
-        }
-    }
-
-    /// Keeps the snapshot that everything depends on, and the log behind it.
-    fn begin_anew(&mut self, base: Base) {
-        if self.note_snapshot(base) {
-            self.keep_snapshots(1);
-            self.trim(base.slot);
-        }
-    }
-
-    /// False: there is a newer one, which was received while this one was written.
-    fn note_snapshot(&mut self, base: Base) -> bool {
-        if self.snapshots.last().is_some_and(|newest| base.slot < *newest) {
+    /// Keeps this snapshot, `count` in all, and the log from the oldest of them on.
+    fn keep(&mut self, base: Base, count: usize) {
+        let Some(superfluous) = self.snapshots.add(base.slot, count) else {
             self.segments.push(Step::Remove(names::snapshot(base.slot)));
-            return false;
-        }
+            return;
+        };
         self.write_superblock(|superblock| superblock.snapshot = base);
-        self.snapshots.retain(|slot| *slot != base.slot);
-        self.snapshots.push(base.slot);
-        true
-    }
-
-    fn keep_snapshots(&mut self, count: usize) {
-        while count < self.snapshots.len() {
-            let old = self.snapshots.remove(0);
-            self.segments.push(Step::Remove(names::snapshot(old)));
+        for slot in superfluous.snapshots {
+            self.segments.push(Step::Remove(names::snapshot(slot)));
         }
-    }
-
-    fn trim(&mut self, slot: Slot) {
-        while self.used.get(1).is_some_and(|next| next.start <= slot) {
-            let first = self.used.pop_front().expect("there is a second one");
-            self.segments.push(Step::Tell(Done::Recycle(first.number)));
+        while let Some(number) =
+            superfluous.log.and_then(|slot| superfluous_segment(&self.used, slot))
+        {
+            self.used.pop_front();
+            self.segments.push(Step::Tell(Done::Recycle(number)));
         }
     }
 
@@ -481,10 +448,10 @@ impl Directory {
         for append in core::mem::take(&mut self.group) {
             match append.kind {
                 AppendKind::Install { base } if self.end.begun_anew() == Some(base) => {
-                    self.begin_anew(base);
+                    self.keep(base, 1);
                 }
                 AppendKind::Snapshot { base } | AppendKind::Install { base } => {
-                    self.keep_two(base);
+                    self.keep(base, 2);
                 }
                 AppendKind::Batch { .. } | AppendKind::Promise { .. } => {}
             }
@@ -500,7 +467,7 @@ impl Directory {
         let start = self.end.last().slot;
         self.end.roll(next.number, next.generation, next.block_count);
         self.segment = next;
-        self.used.push_back(Used { number: next.number, start });
+        self.used.push_back(UsedSegment { number: next.number, start });
         self.writing = Writing::Nothing;
         news.push(News::Rolled);
     }

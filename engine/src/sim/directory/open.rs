@@ -3,7 +3,7 @@
 use alloc::{borrow::ToOwned, collections::VecDeque, string::String, vec::Vec};
 
 use super::{
-    Directory, ReadySegment, Used, Writing,
+    Directory, ReadySegment, Writing,
     files::names,
     snapshots,
     thread::{Step, Thread, prepare, run},
@@ -19,6 +19,7 @@ use crate::{
         Base, Lsn,
         block::BLOCK_BYTES,
         group::LogEnd,
+        kept::{KeptSnapshots, UsedSegment, used_segments},
         recovery::{Damage, EndKind, Options, Outcome, Recovered, Recovery, SegmentSummary},
         segment::SegmentHeader,
         snapshot_file::Trailer,
@@ -110,7 +111,10 @@ pub fn open(
     let directory = Directory {
         owner: superblock.owner,
         segment_blocks: settings.segment_blocks,
-        used: used_segments(&outcome, &end, segment),
+        used: used_segments(
+            &outcome,
+            UsedSegment { number: segment.number, start: end.last().slot },
+        ),
         end,
         segment,
         ready: VecDeque::new(),
@@ -128,7 +132,7 @@ pub fn open(
         superblock_at: now,
         prepared: segment.number,
         spares,
-        snapshots,
+        snapshots: KeptSnapshots::new(snapshots),
         archive: Thread::default(),
         archive_waits_for: None,
         arrivals: Thread::default(),
@@ -312,13 +316,4 @@ fn take_unused(disk: &mut Disk, outcome: &Outcome, bytes: usize) -> Vec<String> 
     }
     disk.flush_names();
     spares
-}
-
-fn used_segments(outcome: &Outcome, end: &LogEnd, entered: ReadySegment) -> VecDeque<Used> {
-    let used = |segment: &SegmentSummary| {
-        let seal = segment.seal?;
-        Some(Used { number: segment.number, start: seal.base.slot })
-    };
-    let last = Used { number: entered.number, start: end.last().slot };
-    outcome.segments.iter().filter_map(used).chain([last]).collect()
 }
